@@ -1,0 +1,137 @@
+"""What a chat network must offer, and nothing more. A new network is one file that fits this."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from storage.people_store import Person
+
+from bot.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """A network's own limits. Bytes, characters, seconds.
+
+    ``links`` is true where a link of the bot's own web app always opens (the local page);
+    ``paths`` where the reader sits at this machine and a file's path is the best delivery.
+    """
+
+    text: int = 4096
+    caption: int = 1024
+    in_file_bytes: int = 50_000_000
+    out_file_bytes: int = 0
+    edit_interval_s: float = 0.0
+    links: bool = False
+    paths: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedButton:
+    """A button in words: it sends ``data`` back, or opens ``url``."""
+
+    label: str
+    data: str = ""
+    url: str = ""
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutFile:
+    path: Path
+    name: str
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A screen in words. The only markup: ``**bold**`` and backticks; line breaks count."""
+
+    text: str
+    buttons: tuple[tuple[RenderedButton, ...], ...] = ()
+    file: OutFile | None = None
+    notify: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that a person sent. ``fetch`` downloads it; it raises NetworkError.
+
+    ``suffix`` is all of its name that we look at: lower case, with the dot.
+    """
+
+    fetch: Callable[[], Awaitable[bytes]]
+    file_bytes: int | None = None
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """One update: an event, or files, from one person in one chat.
+
+    ``chat`` and ``person`` are ``platform:id``. ``update_id`` is unique on its platform: the same
+    update delivered twice has its effect once.
+    """
+
+    platform: str
+    update_id: str
+    chat: str
+    person: Person
+    event: Event | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+class NetworkError(Exception):
+    """The network did not do it. ``permanent`` decides on a retry."""
+
+    def __init__(self, what: str, *, permanent: bool = False) -> None:
+        super().__init__(what)
+        self.permanent = permanent
+
+
+class MessageGoneError(NetworkError):
+    """The message to edit is no longer there; send a new one."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, permanent=True)
+
+
+class ChatGoneError(NetworkError):
+    """The person blocked the bot or left; nothing more can be shown in this chat."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, permanent=True)
+
+
+class SlowDownError(NetworkError):
+    """The network asks for a pause of ``after_s`` seconds in this chat."""
+
+    def __init__(self, what: str, *, after_s: float) -> None:
+        super().__init__(what)
+        self.after_s = after_s
+
+
+class UncertainError(NetworkError):
+    """A send without an answer: it may have arrived. Never sent again blindly."""
+
+
+Receive = Callable[[Incoming], Awaitable[None]]
+
+
+class Frontend(Protocol):
+    """One chat network. ``platform`` is the prefix of its chats' names."""
+
+    platform: str
+    limits: Limits
+
+    async def send(self, chat: str, message: Message, *, key: str) -> str:
+        """Send, return the message's name for `edit`. ``key`` names this message for ever: where
+        the network can, a second send with the same key is the same message.
+        """
+
+    async def edit(self, chat: str, ref: str, message: Message) -> None:
+        """Make the message say this. Saying the same again is fine."""
+
+    async def run(self, receive: Receive) -> None:
+        """Deliver updates to ``receive`` until cancelled. Acknowledge after it returned."""

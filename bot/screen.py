@@ -1,0 +1,64 @@
+"""What is shown, before there are words: text keys, arguments, buttons. Pure."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from storage.job import Args
+
+MAX_BUTTON_DATA = 64  # bytes; the tightest network (Telegram's callback_data) decides
+
+
+class Slot(StrEnum):
+    """The living messages of a chat; a toast is sent once and never edited."""
+
+    PANEL = "panel"
+    STATUS = "status"
+    RESULT = "result"
+    TOAST = "toast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """``label`` is a text key; pressed, it comes back as a Choice(verb, draft, argument).
+
+    With ``url`` it opens a page instead. ``danger`` marks what destroys something.
+    """
+
+    label: str
+    args: Args = field(default_factory=dict)
+    verb: str = ""
+    draft: str = ""
+    argument: str = ""
+    url: str = ""
+    danger: bool = False
+
+    @property
+    def data(self) -> str:
+        return f"{self.verb}:{self.draft}:{self.argument}" if self.verb else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One paragraph: a text key and its arguments. ``n`` chooses the plural form."""
+
+    key: str
+    args: Args = field(default_factory=dict)
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    slot: Slot
+    lines: tuple[Line, ...]
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    notify: bool = False
+
+
+def parse_data(data: str) -> tuple[str, str, str] | None:
+    """Verb, draft and argument of a button's data, or None if it is not one of ours."""
+    if len(data.encode()) > MAX_BUTTON_DATA:
+        return None
+    parts = data.split(":", 2)
+    if len(parts) != 3 or not parts[0].isidentifier():
+        return None
+    return parts[0], parts[1], parts[2]

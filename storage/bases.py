@@ -1,0 +1,70 @@
+"""The base models that this server offers: the demo, and what the operator lists in a file."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.params import FAMILIES
+from trainer.presets import Overrides
+
+DEMO = "demo"
+
+
+class BasesFileError(Exception):
+    """The list of base models is not usable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """One checkpoint: a diffusers folder or one `.safetensors`. ``minutes`` is a first guess."""
+
+    id: str
+    title: str
+    family: str
+    path: Path
+    overrides: Overrides
+    minutes: float
+
+    @property
+    def installed(self) -> bool:
+        """The demo is made when it is first trained; others must lie on the disk."""
+        return self.id == DEMO or self.path.exists()
+
+
+def demo(data_dir: Path) -> Base:
+    return Base(
+        id=DEMO,
+        title="Demo (a miniature, for trying out)",
+        family="sd15",
+        path=data_dir / "bases" / DEMO,
+        overrides=Overrides(resolution=64, rank=4, learning_rate=1e-3, steps=150),
+        minutes=1.0,
+    )
+
+
+def load(data_dir: Path, file: Path | None) -> dict[str, Base]:
+    """The operator's bases by id, the demo first."""
+    bases = {DEMO: demo(data_dir)}
+    path = file or data_dir / "bases.toml"
+    if file is None and not path.exists():
+        return bases
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return bases | {name: _base(name, entry, path.parent) for name, entry in raw.items()}
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BasesFileError(f"{path}: {error}") from error
+
+
+def _base(name: str, entry: dict[str, object], folder: Path) -> Base:
+    family = str(entry["family"])
+    if family not in FAMILIES:
+        raise ValueError(f"[{name}] family {family!r} is not one of: {', '.join(FAMILIES)}")
+    own = {key: value for key, value in entry.items() if key in Overrides.__dataclass_fields__}
+    return Base(
+        id=name,
+        title=str(entry.get("title", name)),
+        family=family,
+        path=folder / Path(str(entry["path"])).expanduser(),
+        overrides=Overrides(**own),  # type: ignore[arg-type]  # TrainParams checks the values
+        minutes=float(str(entry.get("minutes", 15))),
+    )

@@ -1,0 +1,151 @@
+"""What a job is and which way it may go. Every transition there is stands in NEXT.
+
+A Job is a value: it changes only by `replace` or `enter`, and a row in the database changes only
+through `storage.job_store`, where every write carries the fence.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from trainer.params import TrainParams
+from trainer.run import Progress
+
+MIN_PHOTOS = 8
+MAX_PHOTOS = 25
+MAX_ATTEMPTS = 3
+
+Args = Mapping[str, str | int | float]
+NO_ARGS: Args = {}
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"  # waits for a worker
+    PREPARING = "preparing"  # photos become a dataset
+    TRAINING = "training"
+    COPYING = "copying"  # the result is checked, published, copied
+    DELIVERING = "delivering"  # the artifact is safe; the chat has yet to get it
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+RUNNING = frozenset({JobState.PREPARING, JobState.TRAINING, JobState.COPYING})
+FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+LIVE = frozenset(JobState) - FINAL
+
+_ENDS = frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED})
+NEXT: Mapping[JobState, frozenset[JobState]] = {
+    # A job that comes back with a published artifact goes straight to copying.
+    JobState.QUEUED: frozenset(
+        {JobState.PREPARING, JobState.COPYING, JobState.FAILED, JobState.CANCELLED}
+    ),
+    JobState.PREPARING: _ENDS | {JobState.TRAINING},
+    JobState.TRAINING: _ENDS | {JobState.COPYING},
+    JobState.COPYING: _ENDS | {JobState.DELIVERING},
+    JobState.DELIVERING: frozenset({JobState.DONE}),
+    JobState.DONE: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+
+
+class IllegalTransitionError(Exception):
+    """A job was told to go where NEXT does not lead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """One upload: ``sha256`` is its key in the blob store, ``number`` what the chat calls it."""
+
+    sha256: str
+    number: int
+    file_bytes: int
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why photo ``number`` was left out: a text key of `photo.*` and its arguments."""
+
+    number: int
+    code: str
+    args: Args = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A published file; ``key`` is its place in the blob store."""
+
+    key: str
+    sha256: str
+    file_bytes: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """``code`` is a text key of `fail.*` for the person; ``detail`` is for the admin."""
+
+    code: str
+    args: Args = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One order. ``chat`` and ``person`` are ``platform:id``; times are seconds since the epoch.
+
+    ``prepared`` counts photos done while preparing. ``copied_to`` is the file's name in the LoRA
+    folder, empty when there is none. ``status_ref`` and ``result_ref`` are a frontend's own names
+    of the two messages.
+    """
+
+    id: str
+    chat: str
+    person: str
+    name: str
+    kind: str
+    params: TrainParams
+    photos: tuple[Photo, ...]
+    created_at: float
+    state: JobState = JobState.QUEUED
+    priority: int = 0
+    fence: int = 0
+    attempts: int = 0
+    version: int = 1
+    sent_version: int = 0
+    prepared: int = 0
+    progress: Progress | None = None
+    rejections: tuple[Rejection, ...] = ()
+    artifact: Artifact | None = None
+    copied_to: str = ""
+    failure: Failure | None = None
+    cancel_requested: bool = False
+    status_ref: str = ""
+    result_ref: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+
+    @property
+    def code(self) -> str:
+        """The short name for people and for support."""
+        return f"J-{self.id[-4:]}"
+
+    def enter(self, state: JobState) -> "Job":
+        if state not in NEXT[self.state]:
+            raise IllegalTransitionError(f"job {self.id}: {self.state} does not lead to {state}")
+        return replace(self, state=state, version=self.version + 1)
+
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
+
+
+def new_id(now: float | None = None) -> str:
+    """A ULID: 48 bits of milliseconds, 80 random bits; sorts by time, cannot be guessed."""
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    value = (milliseconds << 80) | secrets.randbits(80)
+    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))

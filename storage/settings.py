@@ -1,0 +1,89 @@
+"""The operator's settings: environment, `.env`, `NAME_FILE` for secrets. Read once, passed on."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRETS = ("TELEGRAM_BOT_TOKEN", "SECRET_KEY", "REDIS_URL", "DATABASE_URL")
+
+
+class Settings(BaseSettings):
+    """Everything has a default that works on one machine without a token."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Path("data")
+    lora_dir: Path | None = None
+    redis_url: SecretStr | None = None
+    database_url: SecretStr | None = None
+    telegram_bot_token: SecretStr | None = None
+    telegram_api_url: str = "https://api.telegram.org"
+    admin_ids: Annotated[frozenset[str], NoDecode] = frozenset()
+    public_url: str = ""
+    secret_key: SecretStr | None = None
+    web_port: int = Field(default=8765, ge=0, le=65535)
+    bases_file: Path | None = None
+    link_hours: float = Field(default=48.0, gt=0)
+    lease_s: float = Field(default=30.0, ge=0.5)
+    drain_s: float = Field(default=60.0, ge=0)
+    max_attempts: int = Field(default=3, ge=1)
+    log_level: str = "INFO"
+
+    @field_validator("lora_dir", "bases_file", mode="before")
+    @classmethod
+    def _empty_path_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("redis_url", "database_url", "telegram_bot_token", "secret_key", mode="after")
+    @classmethod
+    def _empty_secret_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
+
+    @field_validator("admin_ids", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        ids = frozenset(part.strip() for part in value.split(",") if part.strip())
+        if wrong := sorted(one for one in ids if ":" not in one):
+            raise ValueError(f"ADMIN_IDS: {wrong[0]!r} needs its network, like tg:123 or dc:456")
+        return ids
+
+    @field_validator("public_url", mode="after")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _absolute(self) -> "Settings":
+        object.__setattr__(self, "data_dir", self.data_dir.expanduser().resolve())
+        return self
+
+    @property
+    def database(self) -> str:
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir / 'lorabot.db'}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded server listens; short, because a socket's path has 107 bytes."""
+        return self.data_dir / "run" / "redis.sock"
+
+
+def load() -> Settings:
+    """Settings with every secret that is given as a file read from it."""
+    for name in SECRETS:
+        path = os.environ.get(f"{name}_FILE")
+        if path and not os.environ.get(name):
+            os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
+    return Settings()
+
+
+def worker_name() -> str:
+    """Host and process: who owns a lease."""
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,83 @@
+"""What a training run is told: one frozen value, checked once, here and nowhere else."""
+
+import math
+import re
+from dataclasses import dataclass
+
+TRIGGER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,31}")
+CLASS_WORD = re.compile(r"[A-Za-z][A-Za-z ]{0,31}")
+
+FAMILIES = ("sd15",)
+SCHEDULES = ("constant", "cosine", "linear")
+PRECISIONS = ("fp32", "bf16", "fp16")
+TARGETS = ("attention", "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainParams:
+    """One training run's settings.
+
+    ``resolution`` is the side of the square in pixels, ``learning_rate`` the U-Net's peak,
+    ``text_encoder_lr`` the text encoder's (0 leaves it alone), ``warmup`` and
+    ``caption_dropout`` shares of 1. The update's scale is ``alpha / rank`` (LoRA,
+    arXiv:2106.09685, section 4.1). ``min_snr_gamma`` 0 turns the weighting off
+    (arXiv:2303.09556, equation 7).
+    """
+
+    trigger: str
+    class_word: str
+    base_model: str
+    family: str = "sd15"
+    resolution: int = 512
+    rank: int = 16
+    alpha: float = 16.0
+    targets: str = "all"
+    learning_rate: float = 1e-4
+    text_encoder_lr: float = 0.0
+    lr_schedule: str = "cosine"
+    warmup: float = 0.05
+    max_steps: int = 1500
+    batch_size: int = 1
+    min_snr_gamma: float = 5.0
+    noise_offset: float = 0.0
+    caption_dropout: float = 0.05
+    precision: str = "fp32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_words()
+        self._check_ranges()
+
+    def _check_words(self) -> None:
+        if not TRIGGER.fullmatch(self.trigger):
+            raise ValueError("The trigger word needs 2-32 letters, digits, - or _, no spaces.")
+        if not CLASS_WORD.fullmatch(self.class_word):
+            raise ValueError("The class word needs 1-32 letters, for example: woman.")
+        for what, value, known in (
+            ("family", self.family, FAMILIES),
+            ("schedule", self.lr_schedule, SCHEDULES),
+            ("precision", self.precision, PRECISIONS),
+            ("targets", self.targets, TARGETS),
+        ):
+            if value not in known:
+                raise ValueError(f"{what} {value!r} is not one of: {', '.join(known)}.")
+
+    def _check_ranges(self) -> None:
+        for what, value, low, high in (
+            ("resolution", self.resolution, 32, 2048),
+            ("rank", self.rank, 1, 256),
+            ("alpha", self.alpha, 1e-3, 1024),
+            ("learning rate", self.learning_rate, 1e-8, 1.0),
+            ("text encoder learning rate", self.text_encoder_lr, 0.0, 1.0),
+            ("warm-up", self.warmup, 0.0, 0.9),
+            ("steps", self.max_steps, 1, 100_000),
+            ("batch size", self.batch_size, 1, 64),
+            ("min-SNR gamma", self.min_snr_gamma, 0.0, 100.0),
+            ("noise offset", self.noise_offset, 0.0, 1.0),
+            ("caption dropout", self.caption_dropout, 0.0, 1.0),
+            ("seed", self.seed, 0, 2**63 - 1),
+        ):
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{what} {value:g} is outside {low:g}..{high:g}.")
+        if self.resolution % 8:
+            raise ValueError(f"resolution {self.resolution} is not a multiple of 8.")
