@@ -1,0 +1,23 @@
+# Two images from one file: `bot` is small and has no torch, `worker` trains.
+FROM python:3.12-slim AS bot
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 DATA_DIR=/data
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY lorabot lorabot
+COPY bot bot
+COPY pipeline pipeline
+COPY storage storage
+COPY trainer trainer
+RUN pip install --constraint constraints.txt .[telegram] \
+ && useradd --create-home --uid 10001 lorabot \
+ && install --directory --owner lorabot --group lorabot --mode 700 /data
+USER lorabot
+VOLUME /data
+STOPSIGNAL SIGTERM
+CMD ["lorabot", "bot"]
+
+FROM bot AS worker
+USER root
+RUN pip install --constraint constraints.txt .[train]
+USER lorabot
+CMD ["lorabot", "worker"]

@@ -1,0 +1,5 @@
+"""``python -m lorabot``."""
+
+from lorabot.cli import main
+
+main()

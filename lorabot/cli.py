@@ -1,0 +1,132 @@
+"""The commands. Each reads the settings once and hands them on; the work is done elsewhere."""
+
+import asyncio
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from lorabot import logs
+from storage import settings as settings_module
+from storage.bases import DEMO, BasesFileError
+from storage.settings import Settings
+
+EXIT_CONFIG = 78  # sysexits' EX_CONFIG: starting again would not help
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _settings() -> Settings:
+    """The settings, or a sentence for each one that is wrong, and out."""
+    try:
+        settings = settings_module.load()
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (settings.data_dir / "run").mkdir(exist_ok=True, mode=0o700)
+    except ValidationError as error:
+        for line in error.errors(include_url=False, include_input=False):
+            name = ".".join(str(part) for part in line["loc"]).upper() or "settings"
+            typer.echo(f"{name}: {line['msg']}", err=True)
+        raise typer.Exit(EXIT_CONFIG) from None
+    except OSError as error:
+        typer.echo(f"DATA_DIR or a *_FILE secret: {error.strerror} ({error.filename})", err=True)
+        raise typer.Exit(EXIT_CONFIG) from None
+    return settings
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
+    if wanted:
+        typer.echo(f"lorabot {importlib.metadata.version('lorabot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def front_door(
+    version: Annotated[  # noqa: ARG001  its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Turn 8-25 photos sent in a chat into a trained LoRA, on your own machine."""
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine: bot, worker, and a small Redis."""
+    from lorabot import up as supervisor
+
+    settings = _settings()
+    logs.configure(settings.log_level)
+    raise typer.Exit(asyncio.run(supervisor.up(settings)))
+
+
+@app.command()
+def bot() -> None:
+    """Run the chat side alone: the local web chat, and Telegram where a token is set."""
+    from lorabot import compose
+
+    settings = _settings()
+    logs.configure(settings.log_level)
+    raise typer.Exit(asyncio.run(compose.serve_bot(settings)))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker on this GPU host: it prepares, trains and copies."""
+    from pipeline import worker as pipeline_worker
+
+    settings = _settings()
+    logs.configure(settings.log_level)
+    pipeline_worker.main(settings)
+
+
+@app.command()
+def chat() -> None:
+    """Chat in this terminal; a worker is started if none is running."""
+    from lorabot import terminal
+
+    settings = _settings()
+    logs.configure(settings.log_level, file=settings.data_dir / "logs" / "chat.log")
+    raise typer.Exit(asyncio.run(terminal.chat(settings)))
+
+
+@app.command()
+def train(
+    photos: Annotated[Path, typer.Argument(help="A folder of photos, or a ZIP of them.")],
+    name: Annotated[str, typer.Option(help="The file's name: letters, digits, - and _.")],
+    trigger: Annotated[str, typer.Option(help="The word that calls it. [default: NAMEx]")] = "",
+    kind: Annotated[str, typer.Option(help="person, character, style or thing")] = "person",
+    base: Annotated[str, typer.Option(help="The base model, as in bases.toml.")] = DEMO,
+    steps: Annotated[int, typer.Option(help="0 takes the base's own number.")] = 0,
+) -> None:
+    """Train without a chat: the same pipeline, a progress bar, and an exit code."""
+    from lorabot import local_train
+
+    settings = _settings()
+    logs.configure("WARNING", file=settings.data_dir / "logs" / "train.log")
+    order = local_train.Order(
+        source=photos, name=name, trigger=trigger or f"{name}x", kind=kind, base=base, steps=steps
+    )
+    raise typer.Exit(asyncio.run(local_train.train(settings, order)))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check this machine: what there is, its state, and the fix. Exit 0, 1 (warn) or 2 (fail)."""
+    from lorabot import doctor as examination
+
+    findings = asyncio.run(examination.examine(_settings()))
+    raise typer.Exit(examination.report(findings, as_json=as_json))
+
+
+def main() -> None:
+    try:
+        app()
+    except BasesFileError as error:
+        sys.exit(f"The list of base models is not usable. {error}")
+    except KeyboardInterrupt:
+        os._exit(130)

@@ -1,0 +1,186 @@
+"""What this machine has, what is wrong, and the fix: one finding a line."""
+
+import asyncio
+import importlib.util
+import json
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import typer
+
+from storage import bases, redis_server
+from storage.database import Database
+from storage.settings import Settings
+
+LOW_DISK_BYTES = 5_000_000_000
+PROBE_S = 5.0
+
+
+class Health(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+EXIT = {Health.OK: 0, Health.WARN: 1, Health.FAIL: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    what: str
+    health: Health
+    said: str
+    fix: str = ""
+
+
+async def data_folder(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data_dir).free
+    said = f"{settings.data_dir}, {free / 1e9:.0f} GB free"
+    if not os.access(settings.data_dir, os.W_OK):
+        return Finding("data", Health.FAIL, said, "make DATA_DIR writable for this user")
+    if free < LOW_DISK_BYTES:
+        return Finding("data", Health.WARN, said, "free some space, or move DATA_DIR")
+    return Finding("data", Health.OK, said)
+
+
+async def database(settings: Settings) -> Finding:
+    began = time.perf_counter()
+    try:
+        opened = await Database.open(settings.database)
+        async with opened.write():
+            pass
+        await opened.close()
+    except Exception as error:  # noqa: BLE001  whatever it is, it is what the operator must see
+        fix = "check DATABASE_URL, or the rights of DATA_DIR"
+        return Finding("database", Health.FAIL, type(error).__name__, fix)
+    milliseconds = (time.perf_counter() - began) * 1000
+    return Finding("database", Health.OK, f"opens and can be written ({milliseconds:.0f} ms)")
+
+
+async def redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        if binary := redis_server.find_binary():
+            return Finding("redis", Health.OK, f"built in ({binary.name})")
+        fix = "jobs start a second or two later; REDIS_URL or valkey-server would help"
+        return Finding("redis", Health.WARN, "none", fix)
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+
+    client = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=PROBE_S)
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        return Finding("redis", Health.FAIL, type(error).__name__, "check REDIS_URL")
+    finally:
+        await client.aclose()
+    return Finding("redis", Health.OK, "answers")
+
+
+async def trainer(_: Settings) -> Finding:
+    missing = [
+        name for name in ("torch", "diffusers", "peft") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        fix = "on the GPU host install lorabot[train]; a machine for the bot alone needs none"
+        return Finding("trainer", Health.WARN, f"no {', '.join(missing)}", fix)
+    return Finding("trainer", Health.OK, "torch, diffusers and peft are installed")
+
+
+async def gpu(_: Settings) -> Finding:
+    """Ask the driver, not torch: importing torch takes seconds and a gigabyte."""
+    if shutil.which("nvidia-smi") is None:
+        fix = "the demo base trains on the CPU; real ones want an NVIDIA GPU"
+        return Finding("gpu", Health.WARN, "no NVIDIA driver", fix)
+    query = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    child = await asyncio.create_subprocess_exec(*query, stdout=asyncio.subprocess.PIPE)
+    out, _err = await asyncio.wait_for(child.communicate(), 4 * PROBE_S)
+    if child.returncode != 0:
+        return Finding("gpu", Health.FAIL, "nvidia-smi fails", "reinstall the NVIDIA driver")
+    return Finding("gpu", Health.OK, "; ".join(out.decode().strip().splitlines()))
+
+
+async def base_models(settings: Settings) -> Finding:
+    try:
+        known = bases.load(settings.data_dir, settings.bases_file)
+    except bases.BasesFileError as error:
+        return Finding("bases", Health.FAIL, str(error), "correct the file; see docs/bases.md")
+    gone = [base.id for base in known.values() if not base.installed]
+    if gone:
+        return Finding("bases", Health.WARN, f"not there: {', '.join(gone)}", "correct their path")
+    if len(known) == 1:
+        fix = "list your checkpoints in bases.toml; see docs/bases.md"
+        return Finding("bases", Health.WARN, "only the demo", fix)
+    return Finding("bases", Health.OK, ", ".join(known))
+
+
+async def lora_folder(settings: Settings) -> Finding:
+    folder = settings.lora_dir
+    if folder is None:
+        fix = "set LORA_DIR to your image generator's LoRA folder"
+        return Finding("lora folder", Health.WARN, "not set", fix)
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        fix = "create it, or make it writable for this user"
+        return Finding("lora folder", Health.FAIL, f"{folder} cannot be written", fix)
+    return Finding("lora folder", Health.OK, str(folder))
+
+
+async def telegram(settings: Settings) -> Finding:
+    if settings.telegram_bot_token is None:
+        return Finding("telegram", Health.OK, "off (no TELEGRAM_BOT_TOKEN)")
+    if importlib.util.find_spec("telegram") is None:
+        fix = "install lorabot[telegram]"
+        return Finding("telegram", Health.FAIL, "python-telegram-bot is not installed", fix)
+    from telegram import Bot
+    from telegram.error import InvalidToken, TelegramError
+
+    token = settings.telegram_bot_token.get_secret_value()
+    try:
+        async with Bot(token, base_url=f"{settings.telegram_api_url}/bot") as client:
+            return Finding("telegram", Health.OK, f"@{client.username}")
+    except InvalidToken:
+        fix = "get a new token from @BotFather, set TELEGRAM_BOT_TOKEN"
+        return Finding("telegram", Health.FAIL, "the token is rejected", fix)
+    except TelegramError as error:
+        fix = "check the network and TELEGRAM_API_URL"
+        return Finding("telegram", Health.FAIL, type(error).__name__, fix)
+
+
+async def public_address(settings: Settings) -> Finding:
+    if settings.public_url:
+        return Finding("public url", Health.OK, settings.public_url)
+    if settings.telegram_bot_token is None:
+        return Finding("public url", Health.OK, "not needed for the local web chat")
+    fix = "set PUBLIC_URL: files too large for Telegram (50 MB) go out as links"
+    return Finding("public url", Health.WARN, "not set", fix)
+
+
+CHECKS: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
+    data_folder,
+    database,
+    redis,
+    trainer,
+    gpu,
+    base_models,
+    lora_folder,
+    telegram,
+    public_address,
+)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    return [await check(settings) for check in CHECKS]
+
+
+def report(findings: list[Finding], *, as_json: bool) -> int:
+    """Print the findings; the exit code is the worst of them."""
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for one in findings:
+            arrow = f"  -> {one.fix}" if one.fix else ""
+            typer.echo(f"{one.health:<5} {one.what:<12} {one.said}{arrow}")
+    return max(EXIT[finding.health] for finding in findings)
