@@ -1,0 +1,121 @@
+"""Files by key in a folder. What was put survives a power cut: file and folder are fsynced."""
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+KEY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+CHUNK_BYTES = 1 << 20
+
+
+class BlobExistsError(Exception):
+    """Another content already lies under this key."""
+
+
+def photo_key(sha256: str) -> str:
+    return f"photos/{sha256[:2]}/{sha256}"
+
+
+def artifact_key(job_id: str, fence: int, name: str) -> str:
+    return f"artifacts/{job_id}/{fence}/{name}"
+
+
+class LocalBlobs:
+    """``root`` is made when the first blob comes; files are for this user alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        if not KEY.fullmatch(key) or any(set(part) == {"."} for part in key.split("/")):
+            raise ValueError(f"{key!r} is not a blob's key")
+        return self.root / key
+
+    async def put(self, key: str, data: bytes) -> None:
+        await asyncio.to_thread(self._put, key, data)
+
+    async def put_file(self, key: str, source: Path) -> None:
+        await asyncio.to_thread(self._put, key, source)
+
+    async def get(self, key: str) -> bytes:
+        return await asyncio.to_thread(self.path(key).read_bytes)
+
+    async def exists(self, key: str) -> bool:
+        return await asyncio.to_thread(self.path(key).is_file)
+
+    async def delete(self, key: str) -> None:
+        await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+
+    async def delete_prefix(self, prefix: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.path(prefix), ignore_errors=True)
+
+    def _put(self, key: str, content: bytes | Path) -> None:
+        target = self.path(key)
+        if target.exists():
+            _same_or_raise(target, content, key)
+            return
+        _make_folders(target.parent, self.root)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        try:
+            with open(handle, "wb") as file:  # noqa: PTH123  a descriptor has no path
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    with content.open("rb") as source:
+                        shutil.copyfileobj(source, file, CHUNK_BYTES)
+                file.flush()
+                os.fsync(file.fileno())
+            _link(Path(name), target, content, key)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        fsync_folder(target.parent)
+
+
+def _link(made: Path, target: Path, content: bytes | Path, key: str) -> None:
+    """A link refuses where a rename would overwrite: whoever comes second looks what is there."""
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        _same_or_raise(target, content, key)
+    except OSError:
+        if target.exists():
+            _same_or_raise(target, content, key)
+        else:
+            # A file system without hard links.
+            made.rename(target)
+
+
+def _same_or_raise(target: Path, content: bytes | Path, key: str) -> None:
+    wanted = (
+        hashlib.sha256(content).digest() if isinstance(content, bytes) else file_digest(content)
+    )
+    if file_digest(target) != wanted:
+        raise BlobExistsError(key)
+
+
+def file_digest(path: Path) -> bytes:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _make_folders(folder: Path, root: Path) -> None:
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for one in missing:
+        if one == root or root in one.parents:
+            one.chmod(0o700)
+        fsync_folder(one.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """A new name in a folder is only safe when the folder itself is written."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

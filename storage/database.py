@@ -1,0 +1,74 @@
+"""Open the database: SQLite in WAL mode by default, Postgres by URL. One place for transactions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage import migrate
+
+Tx = AsyncConnection
+
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class Database:
+    """One writer at a time in this process; readers beside it, each with its own snapshot."""
+
+    def __init__(self, writer: AsyncEngine, readers: AsyncEngine) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str) -> "Database":
+        """Migrate if need be, under a lock, then open."""
+        await asyncio.to_thread(migrate.to_newest, url)
+        if make_url(url).get_backend_name() != "sqlite":
+            engine = create_async_engine(url)
+            return cls(engine, engine)
+        writer = create_async_engine(url, pool_size=1, max_overflow=0)
+        readers = create_async_engine(url, pool_size=4, max_overflow=0)
+        for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
+            _prepare(engine, begin)
+        return cls(writer, readers)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        """A transaction that commits at the end and rolls back on any way out by an error."""
+        async with self._writing, self._writer.begin() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        async with self._readers.connect() as tx:
+            yield tx
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        await self._readers.dispose()
+
+
+def _prepare(engine: AsyncEngine, begin: str) -> None:
+    """SQLite's driver must not begin transactions itself: a late BEGIN would not be IMMEDIATE."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
