@@ -1,0 +1,51 @@
+"""Which kind of failure an exception is: what went wrong decides what people are told."""
+
+import torch
+from safetensors import SafetensorError
+
+from trainer import demo_base
+from trainer.dataset import EmptyDatasetError
+from trainer.export import ArtifactError
+from trainer.loop import DivergedError
+from trainer.run import Failure, RunSpec
+
+DEMO = "demo"
+
+
+class BaseError(Exception):
+    """The base model cannot be used."""
+
+
+def make_base(spec: RunSpec) -> None:
+    """The demo base is made when it is first needed; any other has to be there."""
+    if spec.params.base_model == DEMO and not spec.base.exists():
+        demo_base.make(spec.base)
+    if not (spec.base / "model_index.json").is_file():
+        raise BaseError(f"{spec.base} is not a diffusers folder (it has no model_index.json)")
+
+
+CODES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
+    ((EmptyDatasetError,), Failure.DATASET),
+    ((DivergedError,), Failure.DIVERGED),
+    ((ArtifactError,), Failure.ARTIFACT),
+    ((torch.OutOfMemoryError, MemoryError), Failure.MEMORY),
+    ((BaseError, SafetensorError), Failure.BASE),
+)
+
+
+def code_of(error: Exception) -> Failure:
+    for kinds, code in CODES:
+        if isinstance(error, kinds):
+            return code
+    if isinstance(error, OSError) and "from_pretrained" in _functions(error):
+        return Failure.BASE
+    return Failure.INTERNAL
+
+
+def _functions(error: Exception) -> set[str]:
+    """The functions that the error came through: loaders raise plain OSErrors."""
+    names, trace = set(), error.__traceback__
+    while trace is not None:
+        names.add(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    return names
