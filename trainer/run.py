@@ -57,6 +57,8 @@ class Failure(StrEnum):
     BASE = "base"  # the base model cannot be loaded
     MEMORY = "memory"  # the device ran out of memory
     DIVERGED = "diverged"  # loss not finite
+    STALLED = "stalled"  # no message for too long
+    KILLED = "killed"  # by the kernel, or by somebody
     ARTIFACT = "artifact"  # the result did not pass its own check
     INTERNAL = "internal"  # ours
 

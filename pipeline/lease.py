@@ -1,0 +1,140 @@
+"""Hold one job's lease: renew it, carry progress up, and say when to stop and why."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from enum import StrEnum
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from storage import job_store
+from storage.database import Database, Tx
+from storage.job import Job
+from trainer.run import Progress
+
+log = logging.getLogger(__name__)
+
+RENEWALS = 4  # in one lease
+SAFE_SHARE = 0.8  # of the lease; after it another worker may hold the job
+NEWS_S = 1.0  # progress is written at most so often
+RETRY_S = 0.2
+
+Result = TypeVar("Result")
+
+
+class Halt(StrEnum):
+    CANCELLED = "cancelled"  # the person wants it no more
+    LOST = "lost"  # the job is not ours any more: write nothing, publish nothing
+    DRAIN = "drain"  # this worker stops; another one goes on
+
+
+class HaltedError(Exception):
+    """The work on this job has to stop; the lease knows why."""
+
+
+class Lease:
+    """``halt`` is set as soon as the work has to stop, and ``why`` says the reason."""
+
+    def __init__(self, job: Job, database: Database, lease_s: float) -> None:
+        self.halt = asyncio.Event()
+        self.why: Halt | None = None
+        self._job = job
+        self._database = database
+        self._lease_s = lease_s
+        self._held_at = time.monotonic()
+        self._progress: Progress | None = None
+        self._prepared: int | None = None
+        self._news = asyncio.Event()
+        self._holding: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._holding = asyncio.create_task(self._hold())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._holding
+
+    def tell(self, progress: Progress) -> None:
+        self._progress = progress
+        self._news.set()
+
+    def tell_prepared(self, count: int) -> None:
+        self._prepared = count
+        self._news.set()
+
+    def stop(self, why: Halt) -> None:
+        """The first reason counts, except that a lost job is lost whatever was wanted before."""
+        if self.why is None or why is Halt.LOST:
+            self.why = why
+        self.halt.set()
+
+    def check(self) -> None:
+        if self.halt.is_set():
+            raise HaltedError(self.why)
+
+    async def write(self, change: Callable[[Tx], Awaitable[Result]]) -> Result:
+        """One transaction on the job's row, again and again while the database is busy, for as
+        long as the lease is surely ours.
+        """
+        while True:
+            try:
+                async with self._database.write() as tx:
+                    return await change(tx)
+            except DBAPIError as error:
+                log.warning("job %s: the database does not answer (%s)", self._job.id, error.orig)
+                if self._left() <= 0:
+                    self.stop(Halt.LOST)
+                    raise HaltedError(Halt.LOST) from error
+                await asyncio.sleep(RETRY_S)
+
+    def _left(self) -> float:
+        return self._held_at + SAFE_SHARE * self._lease_s - time.monotonic()
+
+    async def _hold(self) -> None:
+        """Renew every quarter, or sooner when there is news; stop when it cannot be done."""
+        pause = self._lease_s / RENEWALS
+        while self.why is not Halt.LOST:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), pause)
+            await self._renew()
+            await asyncio.sleep(min(NEWS_S, pause / 2))
+
+    async def _renew(self) -> None:
+        self._news.clear()
+        progress, self._progress = self._progress, None
+        prepared, self._prepared = self._prepared, None
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.05, self._left())), self._database.write() as tx:
+                renewal = await job_store.renew(
+                    tx,
+                    self._job.id,
+                    self._job.fence,
+                    lease_s=self._lease_s,
+                    now=time.time(),
+                    progress=progress,
+                    prepared=prepared,
+                )
+        except (DBAPIError, TimeoutError) as error:
+            log.warning("job %s: the lease was not renewed (%s)", self._job.id, type(error))
+            if self._left() <= 0:
+                self.stop(Halt.LOST)
+            return
+        if renewal is None:
+            self.stop(Halt.LOST)
+            return
+        self._held_at = asked_at
+        if renewal.cancel_requested:
+            self.stop(Halt.CANCELLED)

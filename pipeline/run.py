@@ -1,0 +1,232 @@
+"""prepare, train, copy: one claimed job from the photos to the published artifact.
+
+Every change of the row goes through the fence, and every stage can be repeated: what is finished
+is found again.
+"""
+
+import asyncio
+import errno
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifact, prepare, train
+from pipeline.lease import Halt, HaltedError, Lease
+from storage import job_store
+from storage.bases import Base
+from storage.blob_store import LocalBlobs, artifact_key, photo_key
+from storage.database import Database
+from storage.job import MIN_PHOTOS, Artifact, Failure, Job, JobState, Photo
+from storage.settings import Settings
+from trainer.run import Failed, Finished, RunSpec
+from trainer.run import Failure as Cause
+
+log = logging.getLogger(__name__)
+
+COPY_TRIES = 3
+COPY_PAUSE_S = 1.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class FailedError(Exception):
+    """The job cannot be done; the person is told why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+class AgainError(Exception):
+    """Not this time; the next attempt may go better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """What every job on this worker needs."""
+
+    settings: Settings
+    database: Database
+    blobs: LocalBlobs
+    bases: dict[str, Base]
+    backend: train.Backend
+    device: int = 0
+
+    def home(self, job: Job) -> Path:
+        return self.settings.data_dir / "work" / job.id
+
+    @property
+    def lock(self) -> Path:
+        return self.settings.data_dir / "run" / f"gpu-{self.device}.lock"
+
+
+async def run_job(job: Job, shop: Shop, lease: Lease) -> None:
+    """Until the job is delivering, ended, back in the queue, or somebody else's."""
+    try:
+        await _stages(job, shop, lease)
+    except HaltedError:
+        await _after_halt(job, shop, lease)
+    except FailedError as error:
+        await _end(job, shop, lease, JobState.FAILED, failure=error.failure)
+    except (AgainError, train.DeviceBusyError) as error:
+        log.warning("job %s: again later (%s)", job.id, error)
+        await _requeue(job, lease, counted=True)
+    except Exception as error:
+        # Ours: loud in the log, plain in the chat.
+        log.exception("job %s failed", job.id)
+        full = isinstance(error, OSError) and error.errno in FULL
+        code = "fail.disk" if full else "fail.internal"
+        failure = Failure(code=code, detail=f"{type(error).__name__}: {error}"[:500])
+        await _end(job, shop, lease, JobState.FAILED, failure=failure)
+
+
+async def _stages(job: Job, shop: Shop, lease: Lease) -> None:
+    made = job.artifact
+    if made is None:
+        await _prepare(job, shop, lease)
+        await _train(job, shop, lease)
+        made = await _publish(job, shop, lease)
+    copied_to = await _copy(job, shop, made)
+    lease.check()
+    await _end(job, shop, lease, JobState.DELIVERING, copied_to=copied_to)
+
+
+async def _prepare(job: Job, shop: Shop, lease: Lease) -> None:
+    """Photos to a dataset, in a thread: the lease must go on being renewed."""
+    loop = asyncio.get_running_loop()
+
+    def tell(count: int) -> None:
+        lease.check()
+        loop.call_soon_threadsafe(lease.tell_prepared, count)
+
+    def read(photo: Photo) -> bytes:
+        return shop.blobs.path(photo_key(photo.sha256)).read_bytes()
+
+    home = shop.home(job)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    report = await asyncio.to_thread(
+        prepare.prepare, job.photos, job.params, home / "dataset", read, tell
+    )
+    if len(report.kept) < MIN_PHOTOS:
+        failure = Failure(
+            code="fail.too_few", args={"kept": len(report.kept), "needed": MIN_PHOTOS}
+        )
+        await _enter(job, lease, JobState.FAILED, failure=failure, rejections=report.rejections)
+        raise HaltedError(None)
+    await _enter(job, lease, JobState.TRAINING, rejections=report.rejections)
+
+
+async def _train(job: Job, shop: Shop, lease: Lease) -> None:
+    base = shop.bases.get(job.params.base_model)
+    if base is None:
+        raise FailedError(Failure(code="fail.base", detail="not in this worker's list of bases"))
+    home = shop.home(job)
+    spec = RunSpec(
+        params=job.params,
+        base=base.path,
+        dataset=home / "dataset",
+        output=home / "out" / f"{job.name}.safetensors",
+        work=home / "run",
+    )
+    logs = shop.settings.data_dir / "logs"
+    order = train.Order(
+        spec=spec, home=home, lock=shop.lock, log=logs / f"{job.id}.log", halt=lease.halt
+    )
+    outcome = await train.train(shop.backend, order, lease.tell)
+    lease.check()
+    match outcome:
+        case Finished():
+            await _enter(job, lease, JobState.COPYING)
+        case Failed(code=Cause.KILLED):
+            raise AgainError(outcome.detail)
+        case Failed(code=cause, detail=detail):
+            raise FailedError(Failure(code=f"fail.{cause}", detail=detail))
+        case train.Stopped():
+            raise AgainError("the trainer was stopped from outside")
+
+
+async def _publish(job: Job, shop: Shop, lease: Lease) -> Artifact:
+    """Check, write under the fence, and only then say so: a zombie litters its own folder."""
+    name = f"{job.name}.safetensors"
+    output = shop.home(job) / "out" / name
+    try:
+        checked = await asyncio.to_thread(artifact.check, output, job.params.trigger)
+    except artifact.BadArtifactError as error:
+        raise FailedError(Failure(code="fail.artifact", detail=str(error))) from error
+    key = artifact_key(job.id, job.fence, name)
+    await shop.blobs.put_file(key, output)
+    made = Artifact(key=key, sha256=checked.sha256, file_bytes=checked.file_bytes, name=name)
+    if not await lease.write(lambda tx: job_store.save_artifact(tx, job.id, job.fence, made)):
+        lease.stop(Halt.LOST)
+    lease.check()
+    return made
+
+
+async def _copy(job: Job, shop: Shop, made: Artifact) -> str:
+    """Into the LoRA folder, if there is one. The chat gets the file even if that fails."""
+    folder = shop.settings.lora_dir
+    if folder is None:
+        return ""
+    for left in reversed(range(COPY_TRIES)):
+        try:
+            return await asyncio.to_thread(
+                artifact.copy_beside, shop.blobs.path(made.key), folder, job.name
+            )
+        except OSError as error:
+            log.error("job %s: not copied to LORA_DIR (%s)", job.id, error.strerror)  # noqa: TRY400
+            if left:
+                await asyncio.sleep(COPY_PAUSE_S)
+    return ""
+
+
+async def _after_halt(job: Job, shop: Shop, lease: Lease) -> None:
+    match lease.why:
+        case Halt.CANCELLED:
+            await _end(job, shop, lease, JobState.CANCELLED)
+        case Halt.DRAIN:
+            await _requeue(job, lease, counted=False)
+        case Halt.LOST:
+            log.warning("job %s: the lease was lost; another worker has it", job.id)
+        case None:
+            # It ended by itself.
+            _clean(shop.home(job))
+
+
+async def _enter(job: Job, lease: Lease, state: JobState, **changes: Any) -> None:
+    """A change of state; a row that does not take it belongs to somebody else by now."""
+    lease.check()
+    if not await lease.write(
+        lambda tx: job_store.enter(tx, job.id, job.fence, state, now=time.time(), **changes)
+    ):
+        lease.stop(Halt.LOST)
+    lease.check()
+    log.info("job %s: %s", job.id, state)
+
+
+async def _end(job: Job, shop: Shop, lease: Lease, state: JobState, **changes: Any) -> None:
+    """The last change: it is allowed while halted, and the job's folder goes with it."""
+    try:
+        kept = await lease.write(
+            lambda tx: job_store.enter(tx, job.id, job.fence, state, now=time.time(), **changes)
+        )
+    except HaltedError:
+        return
+    log.info("job %s: %s%s", job.id, state, "" if kept else " came too late")
+    if kept:
+        _clean(shop.home(job))
+
+
+async def _requeue(job: Job, lease: Lease, *, counted: bool) -> None:
+    try:
+        await lease.write(
+            lambda tx: job_store.requeue(tx, job.id, job.fence, now=time.time(), counted=counted)
+        )
+    except HaltedError:
+        return
+    log.info("job %s: back in the queue", job.id)
+
+
+def _clean(home: Path) -> None:
+    shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,211 @@
+"""The worker: it hears the doorbell, looks by itself too, claims a job, and runs it.
+
+One job at a time, because there is one trainer to a device. The event loop never does the work
+itself, so that leases are renewed whatever happens.
+"""
+
+import asyncio
+import logging
+import random
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.lease import Halt, Lease
+from pipeline.run import Shop, run_job
+from pipeline.train import Backend
+from storage import bases, doorbell, host, job_store, worker_store
+from storage.blob_store import LocalBlobs
+from storage.database import Database
+from storage.job import FINAL, Job
+from storage.settings import Settings
+from trainer.backends import native
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 3.0
+SWEEP_S = (1.0, 2.0)  # jittered, so that many workers do not look at the same moment
+HEAR_S = 0.02  # the bell is heard within
+REDIS_PAUSE_S = 1.0
+
+
+class Bench:
+    """One worker's place: what it claims, and whether it still may."""
+
+    def __init__(self, shop: Shop, stop: asyncio.Event, only_job: str | None) -> None:
+        self.shop = shop
+        self.stop = stop
+        self.only_job = only_job
+        self.rung = asyncio.Event()
+        self.owner = host.this_process()
+
+    async def work(self) -> None:
+        """Claim and run until stopped; between jobs wait for the bell or the next look."""
+        while not self.stop.is_set():
+            self.rung.clear()
+            job = await self.claim()
+            if job is not None:
+                await self._run(job)
+                continue
+            await _first_of(self.rung.wait(), self.stop.wait(), within_s=random.uniform(*SWEEP_S))
+
+    async def claim(self) -> Job | None:
+        settings = self.shop.settings
+        try:
+            async with self.shop.database.write() as tx:
+                await job_store.release_expired(
+                    tx, now=time.time(), max_attempts=settings.max_attempts
+                )
+                return await job_store.claim(
+                    tx,
+                    self.owner,
+                    lease_s=settings.lease_s,
+                    now=time.time(),
+                    job_id=self.only_job,
+                )
+        except DBAPIError as error:
+            log.warning("the database does not answer (%s)", error.orig)
+            return None
+
+    async def _run(self, job: Job) -> None:
+        log.info("job %s: claimed, attempt %d", job.id, job.attempts)
+        async with Lease(job, self.shop.database, self.shop.settings.lease_s) as lease:
+            draining = asyncio.create_task(self._drain(lease))
+            try:
+                await run_job(job, self.shop, lease)
+            finally:
+                draining.cancel()
+        if self.only_job is not None:
+            self.stop.set()
+
+    async def _drain(self, lease: Lease) -> None:
+        await self.stop.wait()
+        lease.stop(Halt.DRAIN)
+
+    async def beat(self) -> None:
+        """Say that this worker is alive, for the people who wait."""
+        while True:
+            with suppress(DBAPIError):
+                async with self.shop.database.write() as tx:
+                    await worker_store.beat(
+                        tx,
+                        self.owner.name,
+                        self.owner.host,
+                        sorted(self.shop.bases),
+                        now=time.time(),
+                    )
+            await asyncio.sleep(BEAT_S)
+
+    async def listen(self, url: str) -> None:
+        """Hear the bell through arq. Redis may be killed, wiped or absent: then it rings later."""
+
+        async def ring(_: dict[Any, Any]) -> None:
+            self.rung.set()
+
+        while True:
+            ear = Worker(
+                functions=[func(ring, name=doorbell.RING, keep_result=0, max_tries=1)],  # type: ignore[arg-type]  # it is a coroutine function
+                queue_name=doorbell.QUEUE,
+                redis_settings=doorbell.redis_settings(url),
+                handle_signals=False,
+                poll_delay=HEAR_S,
+                max_jobs=10,
+                job_serializer=doorbell.serialize,
+                job_deserializer=doorbell.deserialize,
+                health_check_interval=3600,
+                log_results=False,
+            )
+            try:
+                await ear.async_run()
+            except (RedisError, OSError, EOFError) as error:
+                log.info("the doorbell is out of order (%s)", type(error).__name__)
+            finally:
+                with suppress(RedisError, OSError):
+                    await ear.close()
+            await asyncio.sleep(REDIS_PAUSE_S)
+
+
+async def serve(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    only_job: str | None = None,
+    backend: Backend = native,
+) -> None:
+    """Work until ``stop``; with ``only_job`` until that one has been tried."""
+    database = await Database.open(settings.database)
+    shop = Shop(
+        settings=settings,
+        database=database,
+        blobs=LocalBlobs(settings.data_dir / "blobs"),
+        bases=bases.load(settings.data_dir, settings.bases_file),
+        backend=backend,
+    )
+    bench = Bench(shop, stop, only_job)
+    beside = [asyncio.create_task(bench.beat())]
+    if settings.redis_url is not None and only_job is None:
+        url = settings.redis_url.get_secret_value()
+        beside.append(asyncio.create_task(bench.listen(url)))
+    try:
+        await _tidy_up(shop, bench)
+        log.info("worker %s is ready", bench.owner.name)
+        await bench.work()
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        with suppress(DBAPIError):
+            async with database.write() as tx:
+                await worker_store.gone(tx, bench.owner.name)
+        await database.close()
+
+
+async def _tidy_up(shop: Shop, bench: Bench) -> None:
+    """What a killed predecessor left: its leases now, and folders of jobs that have ended."""
+    async with shop.database.write() as tx:
+        freed = await job_store.release_dead(
+            tx,
+            bench.owner.host,
+            bench.owner.boot_id,
+            host.alive,
+            now=time.time(),
+            max_attempts=shop.settings.max_attempts,
+        )
+    for job_id in freed:
+        log.warning("job %s: its worker is gone; free again", job_id)
+    homes = shop.settings.data_dir / "work"
+    for home in await asyncio.to_thread(_folders, homes):
+        async with shop.database.read() as tx:
+            job = await job_store.get(tx, home.name)
+        if job is None or job.state in FINAL:
+            await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [one for one in parent.iterdir() if one.is_dir()] if parent.is_dir() else []
+
+
+async def _first_of(*waits: Any, within_s: float) -> None:
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _until_signal(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop=stop)
+
+
+def main(settings: Settings) -> None:
+    asyncio.run(_until_signal(settings))
