@@ -64,10 +64,17 @@ class CancelJob:
 
 
 @dataclass(frozen=True, slots=True)
+class SendResult:
+    """A finished file is wanted once more."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DropPhotos:
     """The draft's photos are no longer wanted."""
 
     photos: tuple[Photo, ...]
 
 
-Action = Show | Submit | CancelJob | DropPhotos
+Action = Show | Submit | CancelJob | SendResult | DropPhotos

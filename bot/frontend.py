@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from storage.people_store import Person
-
 from bot.events import Event
+from storage.people_store import Person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +14,8 @@ class Limits:
     """A network's own limits. Bytes, characters, seconds.
 
     ``links`` is true where a link of the bot's own web app always opens (the local page);
-    ``paths`` where the reader sits at this machine and a file's path is the best delivery.
+    ``paths`` where the reader sits at this machine and a file's path is the best delivery;
+    ``idempotent`` where a second send with the same key is the same message.
     """
 
     text: int = 4096
@@ -25,6 +25,7 @@ class Limits:
     edit_interval_s: float = 0.0
     links: bool = False
     paths: bool = False
+    idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,9 +45,9 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
 
 @app.callback()
 def front_door(
-    version: Annotated[  # noqa: ARG001  its callback does the work
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
-    ] = False,
+    ] = False,  # noqa: FBT002  an option
 ) -> None:
     """Turn 8-25 photos sent in a chat into a trained LoRA, on your own machine."""
 
@@ -114,7 +114,7 @@ def train(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002
 ) -> None:
     """Check this machine: what there is, its state, and the fix. Exit 0, 1 (warn) or 2 (fail)."""
     from lorabot import doctor as examination

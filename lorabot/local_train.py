@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bot import intake
-from bot.conversation import CLASS_WORDS, is_good_name
-from bot.texts import Catalog
+from bot.conversation import CLASS_WORDS
+from bot.naming import is_good_name
+from bot.texts.catalog import Catalog
 from pipeline import worker
 from storage import bases, job_store
 from storage.blob_store import LocalBlobs, photo_key
@@ -92,7 +93,7 @@ async def _keep_photos(settings: Settings, source: Path, screen: Console) -> tup
     for number, data in enumerate(_pictures(source), start=1):
         checked = await intake.check(data)
         if isinstance(checked, intake.Refused):
-            said = catalog.text(checked.code, **{**checked.args, "number": number})
+            said = catalog.text(checked.code, {**checked.args, "number": number})
             screen.print(said, markup=False)
             continue
         await blobs.put(photo_key(checked.sha256), data)
@@ -167,7 +168,7 @@ def _draw(bar: Progress, task: TaskID, job: Job) -> None:
 async def _say_end(settings: Settings, job: Job, database: Database, screen: Console) -> int:
     catalog = Catalog.load("en")
     for one in job.rejections:
-        said = catalog.text(one.code, **{**one.args, "number": one.number})
+        said = catalog.text(one.code, {**one.args, "number": one.number})
         screen.print(said, markup=False)
     if job.state is JobState.CANCELLED:
         screen.print("Cancelled.")
@@ -175,7 +176,7 @@ async def _say_end(settings: Settings, job: Job, database: Database, screen: Con
     if job.artifact is None or job.state is JobState.FAILED:
         failure = job.failure
         code, args = (failure.code, failure.args) if failure else ("fail.internal", {})
-        screen.print(catalog.text(code, **args), markup=False)
+        screen.print(catalog.text(code, args), markup=False)
         return EXIT_FAILED
     async with database.write() as tx:
         await job_store.delivered(tx, job.id, now=time.time())

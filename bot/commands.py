@@ -1,0 +1,128 @@
+"""The answers to /start /help /status /queue /models /cancel: who sees what. Pure."""
+
+from bot import screens
+from bot.draft import Conversation, State
+from bot.facts import Facts
+from bot.screen import Button, Line, Screen
+from storage.job import LIVE, RUNNING, Job, JobState
+
+MAX_LISTED = 10
+
+
+def start(facts: Facts) -> Screen:
+    done = sum(job.state is JobState.DONE for job in facts.jobs)
+    if not facts.jobs:
+        hello = Line(key="start.hello", args={"name": facts.first_name})
+        return screens.toast(
+            hello, Line(key="start.what"), buttons=((screens.TRAIN, screens.HELP),)
+        )
+    lines = (Line(key="start.again", n=done),)
+    return screens.toast(*lines, buttons=((screens.TRAIN, screens.MODELS),))
+
+
+def help_screen() -> Screen:
+    lines = (Line(key="help.text"), Line(key="help.photos"))
+    return screens.toast(*lines, buttons=((screens.TRAIN, screens.MODELS),))
+
+
+def status(conversation: Conversation, facts: Facts) -> Screen:
+    """What this person has under way: the draft, and jobs with their places."""
+    lines: list[Line] = []
+    if conversation.state is not State.IDLE:
+        name = conversation.name or "–"
+        lines.append(Line(key="status.draft", args={"name": name}, n=len(conversation.photos)))
+    buttons = []
+    for job in facts.live_jobs[:MAX_LISTED]:
+        lines += screens.status(
+            job,
+            place=_place(facts, job),
+            starts_in_s=facts.board.starts_in.get(job.id, 0.0),
+            online=facts.board.online,
+        ).lines
+        buttons.append((_stop_button(job),))
+    if not lines:
+        return screens.toast(Line(key="status.nothing"), buttons=((screens.TRAIN,),))
+    return screens.toast(*lines, buttons=tuple(buttons))
+
+
+def _place(facts: Facts, job: Job) -> int:
+    waiting = [one.id for one in facts.board.line if one.state is JobState.QUEUED]
+    return waiting.index(job.id) + 1 if job.id in waiting else 0
+
+
+def _stop_button(job: Job) -> Button:
+    return Button(
+        label="button.stop_named",
+        args={"name": job.name},
+        verb="stop",
+        draft=job.id,
+        danger=True,
+    )
+
+
+def queue(facts: Facts) -> Screen:
+    """Everybody's places without names; an admin sees names and can cancel."""
+    line = facts.board.line
+    if not line:
+        return screens.toast(Line(key="queue.empty"), _workers(facts))
+    lines = [Line(key="queue.title", n=len(line)), _workers(facts)]
+    buttons = []
+    for number, job in enumerate(line[:MAX_LISTED], start=1):
+        lines.append(_queue_line(facts, number, job))
+        if facts.is_admin:
+            buttons.append((_stop_button(job),))
+    if len(line) > MAX_LISTED:
+        lines.append(Line(key="queue.more", n=len(line) - MAX_LISTED))
+    return screens.toast(*lines, buttons=tuple(buttons))
+
+
+def _queue_line(facts: Facts, number: int, job: Job) -> Line:
+    args: dict[str, str | int | float] = {
+        "number": number,
+        "minutes": screens.minutes(facts.board.starts_in.get(job.id, 0.0)),
+        "name": job.name,
+        "code": job.code,
+        "who": facts.board.names.get(job.person, job.person),
+    }
+    when = "running" if job.state in RUNNING else "waiting"
+    mine = job.person == facts.person
+    whose = "admin" if facts.is_admin else ("mine" if mine else "other")
+    return Line(key=f"queue.{whose}.{when}", args=args)
+
+
+def _workers(facts: Facts) -> Line:
+    if not facts.board.online:
+        return Line(key="queue.nobody")
+    return Line(key="queue.online", n=facts.board.online)
+
+
+def models(facts: Facts) -> Screen:
+    """What this person has trained, each with a button that brings the file again."""
+    done = [job for job in facts.jobs if job.state is JobState.DONE and job.artifact is not None]
+    if not done:
+        return screens.toast(Line(key="models.none"), buttons=((screens.TRAIN,),))
+    lines = [Line(key="models.title", n=len(done))]
+    buttons = []
+    for job in done[:MAX_LISTED]:
+        size = screens.megabytes(job.artifact.file_bytes if job.artifact else 0)
+        args: dict[str, str | int | float] = {
+            "name": job.name,
+            "trigger": job.params.trigger,
+            "size": size,
+        }
+        lines.append(Line(key="models.one", args=args))
+        again = Button(label="button.again", args={"name": job.name}, verb="send", draft=job.id)
+        buttons.append((again,))
+    return screens.toast(*lines, buttons=tuple(buttons))
+
+
+def cancel(facts: Facts) -> Screen:
+    """/cancel without a draft: the jobs that could be stopped."""
+    live = [job for job in facts.jobs if job.state in LIVE and job.state is not JobState.DELIVERING]
+    if not live:
+        return screens.toast(Line(key="cancel.nothing"), buttons=((screens.TRAIN,),))
+    if len(live) == 1:
+        return screens.ask_stop(live[0])
+    return screens.toast(
+        Line(key="cancel.which"), buttons=tuple((_stop_button(job),) for job in live[:MAX_LISTED])
+    )

@@ -1,0 +1,211 @@
+"""The shell round the conversation: load, step, commit everything in one transaction, then show.
+
+An update is acknowledged only after `receive` returned, and has its effect once however often it
+comes. What is shown follows from the rows, so a crash after the commit loses nothing either.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot import draft, intake
+from bot.conversation import CLASS_WORDS, step
+from bot.draft import Conversation
+from bot.events import (
+    Action,
+    CancelJob,
+    Choice,
+    DropPhotos,
+    Event,
+    FileRefused,
+    PhotoReceived,
+    SendResult,
+    Show,
+    Submit,
+)
+from bot.facts import Facts
+from bot.frontend import Attachment, Frontend, Incoming, NetworkError
+from bot.notifier import Notifier
+from bot.presenter import Presenter, panel_ref
+from bot.reading import Reader
+from bot.screen import Line, Screen
+from bot.screens import toast
+from storage import conversation_store, inbox_store, job_store, people_store
+from storage.blob_store import LocalBlobs, photo_key
+from storage.database import Database, Tx
+from storage.doorbell import Doorbell
+from storage.job import Job
+from trainer.presets import params_for
+
+log = logging.getLogger(__name__)
+
+FETCH_TRIES = 3
+FETCH_PAUSE_S = 0.5
+
+
+@dataclass(slots=True, kw_only=True)
+class After:
+    """What is left to do once the transaction is committed."""
+
+    screens: list[Screen] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    ring: bool = False
+    jobs_changed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Dialogue:
+    """``frontends`` by platform. One lock per chat: an album arrives as many updates at once."""
+
+    database: Database
+    blobs: LocalBlobs
+    reader: Reader
+    doorbell: Doorbell
+    presenter: Presenter
+    notifier: Notifier
+    frontends: Mapping[str, Frontend]
+    _locks: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+
+    async def receive(self, incoming: Incoming) -> None:
+        """Returns when the update's effect is committed."""
+        try:
+            await self._receive(incoming)
+        except Exception:
+            # Ours. The update counts as handled: the same one again would fail the same way.
+            log.exception("an update of %s could not be handled", incoming.platform)
+            await self.presenter.tell(incoming.chat, toast(Line(key="oops")))
+
+    async def _receive(self, incoming: Incoming) -> None:
+        events = [] if incoming.event is None else [incoming.event]
+        if incoming.attachments:
+            taken = await asyncio.gather(
+                *(self._take(one, incoming.platform) for one in incoming.attachments)
+            )
+            events += [event for some in taken for event in some]
+        async with self._locks[incoming.chat]:
+            after = await self._commit(incoming, events)
+        if after is None:
+            return
+        if after.ring:
+            await self.doorbell.ring()
+        for screen in after.screens:
+            await self.presenter.tell(incoming.chat, screen)
+        self.presenter.look(incoming.chat)
+        for job_id in after.results:
+            await self.notifier.send_again(job_id)
+        if after.jobs_changed:
+            self.notifier.wake()
+
+    async def _commit(self, incoming: Incoming, events: list[Event]) -> After | None:
+        """None: this update had its effect before."""
+        after = After()
+        now = time.time()
+        chat = incoming.chat
+        async with self.database.write() as tx:
+            if not await inbox_store.first_time(tx, incoming.platform, incoming.update_id, now=now):
+                return None
+            await people_store.remember(tx, incoming.person)
+            stored = await conversation_store.load(tx, chat)
+            before = draft.from_json(stored.text) if stored else Conversation()
+            conversation = before
+            for event in events:
+                pressed = event.draft if isinstance(event, Choice) else ""
+                facts = await self.reader.facts(tx, incoming.person, pressed)
+                conversation, actions = step(conversation, event, facts)
+                for action in actions:
+                    ref = stored.panel_ref if stored else ""
+                    conversation = await self._do(tx, action, conversation, facts, chat, ref, after)
+            if conversation != before:
+                await conversation_store.save(tx, chat, draft.to_json(conversation), now=now)
+        return after
+
+    async def _do(  # noqa: PLR0913, PLR0917  an action may touch all of these
+        self,
+        tx: Tx,
+        action: Action,
+        conversation: Conversation,
+        facts: Facts,
+        chat: str,
+        ref: str,
+        after: After,
+    ) -> Conversation:
+        match action:
+            case Show(screen):
+                after.screens.append(screen)
+            case SendResult(job_id):
+                after.results.append(job_id)
+            case CancelJob(job_id):
+                await job_store.request_cancel(tx, job_id, now=facts.now)
+                after.jobs_changed = True
+            case Submit():
+                await job_store.add(tx, _job_of(conversation, facts, chat, ref))
+                after.ring = after.jobs_changed = True
+                # The panel's message has become the job's; the next draft begins a new one.
+                return Conversation(panel=conversation.panel)
+            case DropPhotos():
+                # Photos of drafts are deleted by age; another draft may hold the same ones.
+                pass
+        return conversation
+
+    async def _take(self, attachment: Attachment, platform: str) -> list[Event]:
+        """Download and look: each picture in it becomes an event, and so does each refusal."""
+        limit = self.frontends[platform].limits.in_file_bytes
+        if (attachment.file_bytes or 0) > limit:
+            args = {"size": (attachment.file_bytes or 0) // 1_000_000, "limit": limit // 1_000_000}
+            return [FileRefused("photo.big", args)]
+        data = await _fetch(attachment)
+        if data is None:
+            return [FileRefused("photo.fetch")]
+        if not intake.is_zip(data):
+            return [await self._keep(data)]
+        try:
+            pictures = await asyncio.to_thread(lambda: list(intake.photos_in_zip(data)))
+        except intake.ZipRefusedError as error:
+            return [FileRefused(error.code, error.args_of_text)]
+        found = [await self._keep(one) for one in pictures]
+        unfit = [one for one in found if isinstance(one, FileRefused) and one.code == "photo.type"]
+        # What is in the ZIP beside pictures is no news to anybody.
+        return [one for one in found if one not in unfit] or [FileRefused("zip.empty")]
+
+    async def _keep(self, data: bytes) -> Event:
+        looked = await intake.check(data)
+        if isinstance(looked, intake.Refused):
+            return FileRefused(looked.code, looked.args)
+        await self.blobs.put(photo_key(looked.sha256), data)
+        # The conversation gives the number: only it knows how many came before.
+        return PhotoReceived(looked.photo(1))
+
+
+async def _fetch(attachment: Attachment) -> bytes | None:
+    for left in reversed(range(FETCH_TRIES)):
+        try:
+            return await attachment.fetch()
+        except NetworkError as error:
+            if error.permanent or not left:
+                return None
+            await asyncio.sleep(FETCH_PAUSE_S)
+    return None
+
+
+def _job_of(conversation: Conversation, facts: Facts, chat: str, ref: str) -> Job:
+    base = facts.base(conversation.base)
+    assert base is not None  # noqa: S101  the conversation has just looked
+    words = (conversation.trigger, CLASS_WORDS[conversation.kind])
+    count = len(conversation.photos)
+    return Job(
+        id=conversation.draft,
+        chat=chat,
+        person=facts.person,
+        name=conversation.name,
+        kind=conversation.kind,
+        params=params_for(base.id, base.family, words, count, base.overrides),
+        photos=conversation.photos,
+        created_at=facts.now,
+        # A job that has its message from the start never sends a second one.
+        status_ref=panel_ref(ref, conversation.panel),
+    )

@@ -1,0 +1,139 @@
+"""One chat's conversation as a value, and its text in the database. Pure.
+
+The text carries a version. Reading never fails: what is unknown is left out, what is missing gets
+its default, and a row that makes no sense is an empty conversation.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from bot.screen import Line
+from storage.job import Args, Photo
+
+VERSION = 1
+
+
+class State(StrEnum):
+    IDLE = "idle"  # no draft
+    KIND = "kind"
+    NAME = "name"
+    TRIGGER = "trigger"
+    BASE = "base"
+    PHOTOS = "photos"  # the panel is the tally
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """``draft`` is the id of the job-to-be and ``person`` its owner.
+
+    ``uploads`` numbers every upload, used or not; ``refused`` says why the last few were not.
+    ``closed``: the person said that these are all photos. ``note`` stands above the panel until
+    the next event; ``asking``: the panel asks whether to delete the draft. ``panel`` counts panel
+    messages: another number is another message. ``below``: that message already stands below the
+    photos that came in the middle of a question.
+    """
+
+    state: State = State.IDLE
+    draft: str = ""
+    person: str = ""
+    kind: str = ""
+    name: str = ""
+    trigger: str = ""
+    base: str = ""
+    photos: tuple[Photo, ...] = ()
+    uploads: int = 0
+    refused: tuple[Line, ...] = ()
+    closed: bool = False
+    suggestion: str = ""
+    note: Line | None = None
+    asking: bool = False
+    panel: int = 0
+    below: bool = False
+
+
+def to_json(conversation: Conversation) -> str:
+    return json.dumps({"v": VERSION, **asdict(conversation)}, ensure_ascii=False)
+
+
+def from_json(text: str) -> Conversation:
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return Conversation()
+    if not isinstance(raw, dict):
+        return Conversation()
+    read = _Reader(raw)
+    panel = read.number("panel")
+    state = read.text("state")
+    if state not in set(State) or (state != State.IDLE and not read.text("draft")):
+        return Conversation(panel=panel)
+    return Conversation(
+        state=State(state),
+        draft=read.text("draft"),
+        person=read.text("person"),
+        kind=read.text("kind"),
+        name=read.text("name"),
+        trigger=read.text("trigger"),
+        base=read.text("base"),
+        suggestion=read.text("suggestion"),
+        closed=read.flag("closed"),
+        asking=read.flag("asking"),
+        below=read.flag("below"),
+        photos=tuple(photo for one in read.many("photos") if (photo := _photo(one))),
+        uploads=read.number("uploads"),
+        refused=tuple(line for one in read.many("refused") if (line := _line(one))),
+        note=_line(raw.get("note")),
+        panel=panel,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    raw: Mapping[str, object]
+
+    def text(self, key: str) -> str:
+        value = self.raw.get(key)
+        return value if isinstance(value, str) else ""
+
+    def number(self, key: str) -> int:
+        value = self.raw.get(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+    def flag(self, key: str) -> bool:
+        return self.raw.get(key) is True
+
+    def many(self, key: str) -> list[object]:
+        value = self.raw.get(key)
+        return value if isinstance(value, list) else []
+
+
+def _photo(raw: object) -> Photo | None:
+    if not isinstance(raw, dict):
+        return None
+    read = _Reader(raw)
+    sha256, number = read.text("sha256"), read.number("number")
+    if not sha256 or number < 1:
+        return None
+    return Photo(
+        sha256=sha256,
+        number=number,
+        file_bytes=read.number("file_bytes"),
+        width=read.number("width"),
+        height=read.number("height"),
+    )
+
+
+def _line(raw: object) -> Line | None:
+    if not isinstance(raw, dict):
+        return None
+    read = _Reader(raw)
+    key, args, n = read.text("key"), raw.get("args"), raw.get("n")
+    if not key or not isinstance(args, dict):
+        return None
+    plain: Args = {
+        str(name): value for name, value in args.items() if isinstance(value, str | int | float)
+    }
+    return Line(key=key, args=plain, n=n if isinstance(n, int) else None)

@@ -1,0 +1,25 @@
+"""When a waiting job starts, from how long this server's own past runs took. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from storage.job import RUNNING, Job
+
+
+def start_times(
+    line: Sequence[Job], seconds: Mapping[str, float], workers: int, now: float
+) -> tuple[dict[str, float], float]:
+    """Seconds until each job of the line starts, and until one that would be added now does.
+
+    ``line`` is in the order of the claims, running ones first; ``seconds`` is by base model. Each
+    worker takes the next job as soon as it is free.
+    """
+    free = [0.0] * max(1, workers)
+    starts: dict[str, float] = {}
+    for job in line:
+        takes = seconds.get(job.params.base_model, 0.0)
+        if job.state in RUNNING:
+            takes = max(0.0, takes - (now - (job.started_at or now)))
+        first = min(range(len(free)), key=free.__getitem__)
+        starts[job.id] = 0.0 if job.state in RUNNING else free[first]
+        free[first] += takes
+    return starts, min(free)

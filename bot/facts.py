@@ -1,0 +1,52 @@
+"""What the conversation may know of the world: values, read by the shell before each step. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from storage.bases import Base
+from storage.job import LIVE, Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The line of jobs: running first, then queued in order.
+
+    ``names`` of people by id, for admins; ``starts_in`` seconds by job id; ``next_in`` is the same
+    for a job that would be added now; ``online`` counts training computers.
+    """
+
+    line: tuple[Job, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    starts_in: Mapping[str, float] = field(default_factory=dict)
+    next_in: float = 0.0
+    online: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """``jobs`` are this person's, newest first; ``pressed`` is the job that a button named.
+
+    ``new_id`` is for a draft that starts now. ``seconds`` says by base how long a training takes.
+    """
+
+    now: float
+    new_id: str
+    person: str
+    first_name: str = ""
+    is_admin: bool = False
+    bases: tuple[Base, ...] = ()
+    taken: frozenset[str] = frozenset()
+    jobs: tuple[Job, ...] = ()
+    pressed: Job | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    board: Board = field(default_factory=Board)
+
+    def base(self, base_id: str) -> Base | None:
+        return next((base for base in self.bases if base.id == base_id), None)
+
+    def may_touch(self, job: Job) -> bool:
+        return self.is_admin or job.person == self.person
+
+    @property
+    def live_jobs(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if job.state in LIVE)

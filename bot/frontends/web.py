@@ -1,0 +1,143 @@
+"""The local page as a chat: sends go into the log and from there to every open page."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import uvicorn
+
+from bot.frontend import Limits, Message, Receive
+from bot.links import Links
+from bot.web.app import create_app
+from bot.web.downloads import Downloads
+from bot.web.feed import Feed
+from bot.web.guard import Guard
+from bot.web.room import Room
+from bot.web.uploads import Caps
+from bot.web.visitors import Visitors
+from storage.blob_store import LocalBlobs
+from storage.database import Database
+
+HOST = "127.0.0.1"
+STOP_S = 3  # what uploads and downloads get to finish when the bot stops
+
+
+class PortTakenError(Exception):
+    """Another program listens where the web chat wants to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """``secret`` signs cookies; ``spool`` holds uploads for moments; port 0 takes a free one."""
+
+    secret: str
+    spool: Path
+    port: int = 8765
+    public_url: str = ""
+
+
+class Web:
+    platform = "web"
+    limits = Limits(
+        text=100_000, edit_interval_s=0.3, in_file_bytes=50_000_000, links=True, idempotent=True
+    )
+
+    def __init__(self, db: Database, blobs: LocalBlobs, links: Links, site: Site) -> None:
+        self.address = ""
+        self.ready = asyncio.Event()
+        self._downloads = Downloads(db=db, blobs=blobs, links=links)
+        self._site = site
+        self._feed = Feed(db)
+        self._sockets: list[socket.socket] = []
+
+    async def send(self, chat: str, message: Message, *, key: str) -> str:
+        await self._feed.put(chat, key, body_of(message))
+        return key
+
+    async def edit(self, chat: str, ref: str, message: Message) -> None:
+        await self._feed.put(chat, ref, body_of(message))
+
+    def listen(self) -> str:
+        """Take the port now and return the address: a taken one is told before work starts."""
+        if not self._sockets:
+            self._sockets = [_bound(self._site.port)]
+            self.address = f"http://{HOST}:{self._sockets[0].getsockname()[1]}"
+        return self.address
+
+    async def run(self, receive: Receive) -> None:
+        address = self.listen()
+        await asyncio.to_thread(shutil.rmtree, self._site.spool, ignore_errors=True)
+        room = Room(
+            feed=self._feed,
+            blobs=self._downloads.blobs,
+            visitors=Visitors(
+                secret=self._site.secret, cookie=f"lorabot_{address.rpartition(':')[2]}"
+            ),
+            receive=receive,
+            spool=self._site.spool,
+            caps=Caps(file_bytes=self.limits.in_file_bytes),
+        )
+        app = create_app(room, self._downloads, public_url=self._site.public_url)
+        await self._serve(app)
+
+    async def _serve(self, app: Guard) -> None:
+        """Until cancelled. Then the streams end first, because a server waits for its answers."""
+        server = Server(
+            uvicorn.Config(
+                app,
+                access_log=False,  # a link is a secret
+                lifespan="off",
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=STOP_S,
+                ws="none",
+            ),
+            self.ready,
+        )
+        serving = asyncio.create_task(server.serve(sockets=self._sockets))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            self._feed.close()
+            server.should_exit = True
+            await serving
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to the process it lives in, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, opened: asyncio.Event) -> None:
+        super().__init__(config)
+        self.opened = opened
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.opened.set()
+
+
+def body_of(message: Message) -> dict[str, object]:
+    """What the page needs of a message; files are links here, so there is none."""
+    buttons = [[asdict(button) for button in row] for row in message.buttons]
+    return {"from": "bot", "text": message.text, "buttons": buttons}
+
+
+def _bound(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as error:
+        listening.close()
+        raise PortTakenError(
+            f"port {port} on {HOST} is taken by another program; set WEB_PORT to another one"
+        ) from error
+    return listening

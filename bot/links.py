@@ -1,0 +1,62 @@
+"""Download links: signed, for one job and one person, and only for some hours."""
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+SALT = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRead:
+    job_id: str
+    person: str
+    expired: bool = False
+
+
+class Links:
+    def __init__(self, secret: str, hours: float) -> None:
+        self.hours = hours
+        self._serializer = URLSafeTimedSerializer(
+            secret, salt=SALT, signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    def path(self, job_id: str, person: str) -> str:
+        """The link's path on our web app."""
+        return f"/dl/{self._serializer.dumps([job_id, person])}"
+
+    def read(self, token: str) -> LinkRead | None:
+        """What a token says, also when it is too old; None when it is not ours."""
+        try:
+            job_id, person = self._serializer.loads(token, max_age=round(self.hours * 3600))
+        except SignatureExpired as error:
+            if error.payload is None:
+                return None
+            job_id, person = self._serializer.load_payload(error.payload)
+            return LinkRead(job_id, person, expired=True)
+        except (BadSignature, ValueError):
+            return None
+        return LinkRead(job_id, person)
+
+
+def secret_key(data_dir: Path, given: str | None) -> str:
+    """The operator's own, or one that is made on the first start and kept."""
+    if given:
+        return given
+    path = data_dir / "secret.key"
+    making = path.with_name(f".secret.{os.getpid()}")
+    if not path.exists():
+        making.touch(mode=0o600)
+        making.write_text(secrets.token_hex(32), encoding="ascii")
+        try:
+            # Two processes may start at once: a link fails for the second, and both read the first.
+            os.link(making, path)
+        except FileExistsError:
+            pass
+        finally:
+            making.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,209 @@
+"""Keep each job's status message true, and hand over what is finished.
+
+Level-triggered: it takes jobs whose chat shows an older version, renders the row as it is now, and
+stores which version is shown. An old stage can therefore never appear after a newer one.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from bot import delivery, screens
+from bot.frontend import ChatGoneError, Frontend, Message, NetworkError, OutFile
+from bot.links import Links
+from bot.presenter import Presenter
+from bot.reading import Reader
+from bot.render import render
+from bot.screen import Button, Line
+from bot.sending import edit_or_send, send
+from storage import job_store
+from storage.blob_store import LocalBlobs
+from storage.database import Database
+from storage.job import Job, JobState
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.4
+QUEUE_LOOK_S = 15.0  # a place in the queue changes without the job's own row changing
+AFTER_TROUBLE_S = 5.0
+SENDING = "sending"  # stored before a result goes out: after a crash it may be there already
+WAIT_FOR_WORKER_S = 20.0  # a worker that starts again needs a moment before it counts as gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a delivery needs: the files, the links, and the address they begin with."""
+
+    blobs: LocalBlobs
+    links: Links
+    public_url: str = ""
+
+
+class Notifier:
+    def __init__(
+        self,
+        database: Database,
+        reader: Reader,
+        presenter: Presenter,
+        frontends: Mapping[str, Frontend],
+        post: Post,
+    ) -> None:
+        self._database = database
+        self._reader = reader
+        self._presenter = presenter
+        self._frontends = frontends
+        self._post = post
+        self._woken = asyncio.Event()
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._shown: dict[str, Message] = {}
+        self._not_before: defaultdict[str, float] = defaultdict(float)
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        """One task for each chat that lags behind: a slow chat holds up no other."""
+        queue_look = 0.0
+        try:
+            while True:
+                self._woken.clear()
+                async with self._database.read() as tx:
+                    behind = await job_store.unsent(tx, list(self._frontends))
+                if time.monotonic() > queue_look:
+                    queue_look = time.monotonic() + QUEUE_LOOK_S
+                    behind += await self._waiting()
+                for job in behind:
+                    if job.chat not in self._busy or self._busy[job.chat].done():
+                        self._busy[job.chat] = asyncio.create_task(self._update(job))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), LOOK_S)
+        finally:
+            for task in self._busy.values():
+                task.cancel()
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    async def _waiting(self) -> list[Job]:
+        async with self._database.read() as tx:
+            line = await job_store.line(tx)
+        ours = [job for job in line if job.chat.partition(":")[0] in self._frontends]
+        return [job for job in ours if job.state is JobState.QUEUED]
+
+    async def _update(self, job: Job) -> None:
+        frontend = self._frontends[job.chat.partition(":")[0]]
+        await asyncio.sleep(max(0.0, self._not_before[job.chat] - time.monotonic()))
+        try:
+            async with self._presenter.lock(job.chat):
+                await self._bring_up_to_date(job.id, frontend)
+            pause = frontend.limits.edit_interval_s
+        except ChatGoneError:
+            await self._give_up(job)
+            pause = 0.0
+        except NetworkError as error:
+            log.warning("job %s: the chat was not reached (%s)", job.id, type(error).__name__)
+            pause = AFTER_TROUBLE_S
+        except Exception:
+            # Ours. The row stays behind, so it is tried again, not too soon.
+            log.exception("job %s: its chat could not be brought up to date", job.id)
+            pause = AFTER_TROUBLE_S
+        self._not_before[job.chat] = time.monotonic() + pause
+
+    async def _bring_up_to_date(self, job_id: str, frontend: Frontend) -> None:
+        """The row as it is now; between choosing the job and its turn it may have moved on."""
+        async with self._database.read() as tx:
+            job = await job_store.get(tx, job_id)
+            seconds = await self._reader.seconds(tx)
+            board = await self._reader.board(tx, seconds, time.time())
+        if job is None:
+            return
+        waiting = [one.id for one in board.line if one.state is JobState.QUEUED]
+        place = waiting.index(job.id) + 1 if job.id in waiting else 0
+        starting = time.time() - job.created_at < WAIT_FOR_WORKER_S
+        screen = screens.status(
+            job,
+            place=place,
+            starts_in_s=board.starts_in.get(job.id, 0.0),
+            online=max(board.online, int(starting)),
+        )
+        catalog = await self._presenter.catalog(job.person)
+        message = render(screen, catalog, frontend.limits)
+        ref = job.status_ref
+        # Where the result had to go into the status message, that message has said all.
+        merged = bool(job.result_ref) and job.result_ref == ref
+        if message != self._shown.get(job.id) and not merged:
+            ref = await edit_or_send(frontend, job.chat, ref, message, f"status-{job.id}")
+            self._shown[job.id] = message
+        async with self._database.write() as tx:
+            await job_store.mark_sent(tx, job.id, job.version, status_ref=ref)
+        if job.state is JobState.DELIVERING:
+            await self._deliver(job, ref, frontend)
+
+    async def _deliver(self, job: Job, status_ref: str, frontend: Frontend) -> None:
+        """Committed before it is sent: after a crash in between, the file goes into the status
+        message by an edit, which may be repeated, and never into a second result.
+        """
+        message = await self._result(job, frontend)
+        if job.result_ref == SENDING and not frontend.limits.idempotent and status_ref:
+            ref = await edit_or_send(frontend, job.chat, status_ref, message, f"result-{job.id}")
+        else:
+            await self._note_result(job, SENDING)
+            ref = await send(frontend, job.chat, message, f"result-{job.id}")
+            if not ref and status_ref:
+                ref = await edit_or_send(
+                    frontend, job.chat, status_ref, message, f"result-{job.id}"
+                )
+        await self._note_result(job, ref or SENDING)
+        await self._close(job)
+
+    async def _note_result(self, job: Job, ref: str) -> None:
+        async with self._database.write() as tx:
+            await job_store.mark_sent(tx, job.id, job.version, result_ref=ref)
+
+    async def _close(self, job: Job) -> None:
+        async with self._database.write() as tx:
+            await job_store.delivered(tx, job.id, now=time.time())
+        log.info("job %s: done", job.id)
+        self.wake()
+
+    async def _give_up(self, job: Job) -> None:
+        """The person left or blocked the bot: nothing more to show; the file is kept."""
+        async with self._database.write() as tx:
+            await job_store.mark_sent(tx, job.id, job.version)
+            await job_store.delivered(tx, job.id, now=time.time())
+
+    async def send_again(self, job_id: str) -> None:
+        """A finished file once more, with a fresh link."""
+        async with self._database.read() as tx:
+            job = await job_store.get(tx, job_id)
+        if job is None or job.artifact is None:
+            return
+        frontend = self._frontends[job.chat.partition(":")[0]]
+        message = await self._result(job, frontend)
+        with suppress(NetworkError):
+            async with self._presenter.lock(job.chat):
+                await send(frontend, job.chat, message, f"again-{job.id}-{time.time_ns()}")
+
+    async def _result(self, job: Job, frontend: Frontend) -> Message:
+        made = job.artifact
+        assert made is not None  # noqa: S101  only a published job is delivered
+        path = self._post.blobs.path(made.key)
+        line: Line | None = None
+        buttons: tuple[tuple[Button, ...], ...] = ()
+        file = None
+        match delivery.way(made.file_bytes, frontend.limits, self._post.public_url):
+            case delivery.Attach():
+                file = OutFile(path=path, name=made.name, file_bytes=made.file_bytes)
+            case delivery.PathOnly():
+                line = Line(key="result.path", args={"path": str(path)})
+            case delivery.OnServer():
+                line = Line(key="result.kept")
+            case delivery.Link(base=base):
+                url = base + self._post.links.path(job.id, job.person)
+                args = {"size": screens.megabytes(made.file_bytes)}
+                buttons = ((Button(label="button.download", args=args, url=url),),)
+                line = Line(key="result.link", args={"hours": round(self._post.links.hours)})
+        catalog = await self._presenter.catalog(job.person)
+        return render(screens.result(job, line, buttons), catalog, frontend.limits, file)

@@ -1,0 +1,139 @@
+"""Show panels and toasts, one chat at a time.
+
+A panel is a function of the conversation's row: whoever looks shows the row as it is now, so many
+changes in a moment become one edit, and after a crash the next look shows what is missing.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot import draft
+from bot.frontend import Frontend, NetworkError
+from bot.reading import Reader
+from bot.render import render
+from bot.screen import Screen
+from bot.screens import panel
+from bot.sending import edit_or_send, send
+from bot.texts.catalog import Catalog, nearest
+from storage import conversation_store, people_store
+from storage.conversation_store import Stored
+from storage.database import Database
+from storage.people_store import Person
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_S = 0.35  # photos of an album arrive together; their tally is edited once
+LOOK_S = 5.0
+
+
+def panel_ref(kept: str, number: int) -> str:
+    """The network's name of panel message ``number``, or empty if that is not the one we kept."""
+    shown, _, ref = kept.partition("|")
+    return ref if shown == str(number) else ""
+
+
+@dataclass(slots=True)
+class Chat:
+    """What waits to be shown in one chat; ``lock`` keeps its messages in order."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    toasts: deque[Screen] = field(default_factory=deque)
+    dirty: bool = False
+    showing: asyncio.Task[None] | None = None
+
+
+class Presenter:
+    def __init__(
+        self, database: Database, reader: Reader, frontends: Mapping[str, Frontend]
+    ) -> None:
+        self._database = database
+        self._reader = reader
+        self._frontends = frontends
+        self._chats: defaultdict[str, Chat] = defaultdict(Chat)
+        self._toasts_sent = 0
+
+    async def tell(self, chat: str, screen: Screen) -> None:
+        self._chats[chat].toasts.append(screen)
+        self._start(chat)
+
+    def look(self, chat: str) -> None:
+        self._chats[chat].dirty = True
+        self._start(chat)
+
+    def lock(self, chat: str) -> asyncio.Lock:
+        """Whoever else writes into this chat waits for its turn."""
+        return self._chats[chat].lock
+
+    async def run(self) -> None:
+        """What a predecessor did not get to show, and whatever fell through: look again."""
+        try:
+            while True:
+                async with self._database.read() as tx:
+                    behind = await conversation_store.unshown(tx, list(self._frontends))
+                for chat in behind:
+                    self.look(chat)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            tasks = [one.showing for one in self._chats.values() if one.showing]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def catalog(self, person: str) -> Catalog:
+        async with self._database.read() as tx:
+            known = await people_store.get(tx, [person])
+        return Catalog.load(nearest(known[person].language if person in known else ""))
+
+    def _start(self, name: str) -> None:
+        chat = self._chats[name]
+        if chat.showing is None or chat.showing.done():
+            chat.showing = asyncio.create_task(self._show_all(name, chat))
+
+    async def _show_all(self, name: str, chat: Chat) -> None:
+        """Until nothing waits. A failure of ours must not silence the chat for ever."""
+        while chat.toasts or chat.dirty:
+            try:
+                while chat.toasts:
+                    async with chat.lock:
+                        await self._toast(name, chat.toasts.popleft())
+                if chat.dirty:
+                    chat.dirty = False
+                    async with chat.lock:
+                        await self._panel(name)
+                    await asyncio.sleep(DEBOUNCE_S)
+            except NetworkError as error:
+                log.warning("a chat could not be reached (%s)", type(error).__name__)
+                return
+
+    async def _toast(self, name: str, screen: Screen) -> None:
+        frontend = self._frontends[name.partition(":")[0]]
+        catalog = await self.catalog(name)
+        self._toasts_sent += 1
+        key = f"toast-{id(self)}-{self._toasts_sent}"
+        await send(frontend, name, render(screen, catalog, frontend.limits), key)
+
+    async def _panel(self, name: str) -> None:
+        async with self._database.read() as tx:
+            stored = await conversation_store.load(tx, name)
+            if stored is None or stored.shown_version >= stored.version:
+                return
+            conversation = draft.from_json(stored.text)
+            person = Person(id=conversation.person or name, name="")
+            facts = await self._reader.facts(tx, person)
+        screen = panel(conversation, facts)
+        kept = stored.panel_ref
+        if screen is not None:
+            frontend = self._frontends[name.partition(":")[0]]
+            catalog = await self.catalog(person.id)
+            message = render(screen, catalog, frontend.limits)
+            ref = panel_ref(kept, conversation.panel)
+            key = f"panel-{conversation.draft}-{conversation.panel}"
+            kept = f"{conversation.panel}|{await edit_or_send(frontend, name, ref, message, key)}"
+        await self._mark(name, stored, kept)
+
+    async def _mark(self, name: str, stored: Stored, kept: str) -> None:
+        async with self._database.write() as tx:
+            await conversation_store.mark_shown(tx, name, stored.version, kept)

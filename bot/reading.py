@@ -1,0 +1,60 @@
+"""Read what the conversation may know: rows become Facts."""
+
+import time
+from dataclasses import dataclass
+
+from bot.estimate import start_times
+from bot.facts import Board, Facts
+from storage import job_store, people_store, worker_store
+from storage.bases import Base
+from storage.database import Tx
+from storage.job import new_id
+from storage.people_store import Person
+from storage.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """``bases`` are the operator's, in the order in which they are offered."""
+
+    bases: tuple[Base, ...]
+    settings: Settings
+
+    async def facts(self, tx: Tx, person: Person, pressed_job: str = "") -> Facts:
+        now = time.time()
+        seconds = await self.seconds(tx)
+        pressed = await job_store.get(tx, pressed_job) if pressed_job else None
+        return Facts(
+            now=now,
+            new_id=new_id(now),
+            person=person.id,
+            first_name=person.name,
+            is_admin=person.id in self.settings.admin_ids,
+            bases=self.bases,
+            taken=await job_store.names_of(tx, person.id),
+            jobs=tuple(await job_store.of_person(tx, person.id)),
+            pressed=pressed,
+            seconds=seconds,
+            board=await self.board(tx, seconds, now),
+        )
+
+    async def seconds(self, tx: Tx) -> dict[str, float]:
+        """How long a training takes: this server's own past runs, before them the first guess."""
+        found = {}
+        for base in self.bases:
+            typical = await job_store.typical_seconds(tx, base.id)
+            found[base.id] = base.minutes * 60 if typical is None else typical
+        return found
+
+    async def board(self, tx: Tx, seconds: dict[str, float], now: float) -> Board:
+        line = await job_store.line(tx)
+        online = await worker_store.online(tx, now=now)
+        starts_in, next_in = start_times(line, seconds, online, now)
+        people = await people_store.get(tx, {job.person for job in line})
+        return Board(
+            line=tuple(line),
+            names={one.id: one.name for one in people.values()},
+            starts_in=starts_in,
+            next_in=next_in,
+            online=online,
+        )

@@ -1,0 +1,292 @@
+"""What is shown for a conversation and for a job: keys, arguments, buttons, no sentences. Pure."""
+
+import math
+
+from bot.draft import Conversation, State
+from bot.facts import Facts
+from bot.screen import Button, Line, Screen, Slot
+from storage.job import MAX_PHOTOS, MIN_PHOTOS, RUNNING, Job, JobState
+from trainer.run import Phase
+
+TRAIN = Button(label="button.train", verb="train")
+MODELS = Button(label="button.models", verb="models")
+HELP = Button(label="button.help", verb="help")
+KINDS = ("person", "character", "style", "thing")
+BAR = 20  # characters
+SURE_STEPS = 20  # before so many steps a remaining time would be a guess
+MEGABYTE = 1_000_000
+
+
+def toast(*lines: Line, buttons: tuple[tuple[Button, ...], ...] = ()) -> Screen:
+    return Screen(slot=Slot.TOAST, lines=lines, buttons=buttons)
+
+
+def bar(done: float) -> str:
+    full = round(max(0.0, min(1.0, done)) * BAR)
+    return "▓" * full + "░" * (BAR - full)
+
+
+def minutes(seconds: float) -> int:
+    """Rounded as people say it: up, from ten minutes on to the next five."""
+    whole = max(1, math.ceil(seconds / 60))
+    return whole if whole < 10 else math.ceil(whole / 5) * 5
+
+
+def megabytes(file_bytes: int) -> str:
+    size = file_bytes / MEGABYTE
+    return f"{size:.0f}" if size >= 10 else f"{max(size, 0.1):.1f}"
+
+
+# --- the draft -----------------------------------------------------------------------------------
+
+
+def panel(conversation: Conversation, facts: Facts) -> Screen | None:
+    """The draft's one message, or None where there is no draft."""
+    if conversation.state is State.IDLE:
+        return None
+    if conversation.asking:
+        return _ask_drop(conversation)
+    lines, buttons = {
+        State.KIND: _kind,
+        State.NAME: _name,
+        State.TRIGGER: _trigger,
+        State.BASE: _base,
+        State.PHOTOS: _photos,
+        State.SUMMARY: _summary,
+    }[conversation.state](conversation, facts)
+    note = (conversation.note,) if conversation.note else ()
+    return Screen(slot=Slot.PANEL, lines=(*note, *lines), buttons=buttons)
+
+
+Part = tuple[tuple[Line, ...], tuple[tuple[Button, ...], ...]]
+
+
+def _kind(conversation: Conversation, _: Facts) -> Part:
+    row = [
+        Button(label=f"kind.{kind}", verb="kind", draft=conversation.draft, argument=kind)
+        for kind in KINDS
+    ]
+    return (*_so_far(conversation), Line(key="ask.kind")), (tuple(row[:2]), tuple(row[2:]))
+
+
+def _name(conversation: Conversation, _: Facts) -> Part:
+    suggestion = conversation.suggestion
+    lines = (*_so_far(conversation), Line(key="ask.name"))
+    return lines, _words("name", conversation.draft, suggestion)
+
+
+def _trigger(conversation: Conversation, _: Facts) -> Part:
+    lines = (*_so_far(conversation), Line(key="ask.trigger", args={"name": conversation.name}))
+    return lines, _words("trigger", conversation.draft, conversation.suggestion)
+
+
+def _words(verb: str, draft: str, *words: str) -> tuple[tuple[Button, ...], ...]:
+    row = tuple(
+        Button(label="button.word", args={"word": word}, verb=verb, draft=draft, argument=word)
+        for word in words
+        if word
+    )
+    return (row,) if row else ()
+
+
+def _base(conversation: Conversation, facts: Facts) -> Part:
+    missing = tuple(
+        Line(key="base.not_installed", args={"title": base.title})
+        for base in facts.bases
+        if not base.installed
+    )
+    rows = tuple(
+        (
+            Button(
+                label="button.base",
+                args={
+                    "title": base.title,
+                    "minutes": minutes(facts.seconds.get(base.id, base.minutes * 60)),
+                },
+                verb="base",
+                draft=conversation.draft,
+                argument=base.id,
+            ),
+        )
+        for base in facts.bases
+        if base.installed
+    )
+    return (*_so_far(conversation), Line(key="ask.base"), *missing), rows
+
+
+def _so_far(conversation: Conversation) -> tuple[Line, ...]:
+    """Photos may come before the questions are answered; say that they arrived."""
+    count = len(conversation.photos)
+    counted = (Line(key="photos.so_far", n=count),) if count else ()
+    return conversation.refused + counted
+
+
+def _photos(conversation: Conversation, _: Facts) -> Part:
+    name, draft, count = conversation.name, conversation.draft, len(conversation.photos)
+    cancel = Button(label="button.cancel", verb="drop", draft=draft, danger=True)
+    if not conversation.uploads:
+        args: dict[str, str | int | float] = {
+            "name": name,
+            "least": MIN_PHOTOS,
+            "most": MAX_PHOTOS,
+        }
+        return (Line(key="ask.photos", args=args),), ((cancel,),)
+    tally = Line(key="panel.tally", args={"name": name, "most": MAX_PHOTOS}, n=count)
+    lines: tuple[Line, ...] = (tally, Line(key="panel.bar", args={"bar": bar(count / MAX_PHOTOS)}))
+    missing = MIN_PHOTOS - count
+    if missing > 0:
+        first = Button(label="button.more", args={"n": missing}, verb="more", draft=draft)
+        lines += (Line(key="panel.missing", n=missing),)
+    else:
+        first = Button(label="button.done", args={"n": count}, verb="done", draft=draft)
+        lines += (Line(key="panel.enough"),)
+    return (*lines, *conversation.refused), ((first,), (cancel,))
+
+
+def _summary(conversation: Conversation, facts: Facts) -> Part:
+    base = facts.base(conversation.base)
+    seconds = facts.seconds.get(conversation.base, 60 * base.minutes if base else 0)
+    draft = conversation.draft
+    lines = [
+        Line(key="summary.title", args={"name": conversation.name}),
+        Line(
+            key="summary.facts",
+            args={
+                "photos": len(conversation.photos),
+                "base": base.title if base else conversation.base,
+                "trigger": conversation.trigger,
+                "minutes": minutes(seconds),
+            },
+        ),
+        _when(facts.board.next_in, facts.board.online),
+    ]
+    buttons = (
+        (Button(label="button.start", verb="start", draft=draft),),
+        (
+            Button(label="button.add", verb="add", draft=draft),
+            Button(label="button.trigger", verb="edit", draft=draft, argument="trigger"),
+            Button(label="button.name", verb="edit", draft=draft, argument="name"),
+        ),
+        (Button(label="button.cancel", verb="drop", draft=draft, danger=True),),
+    )
+    return tuple(lines), buttons
+
+
+def _when(starts_in_s: float, online: int) -> Line:
+    if not online:
+        return Line(key="start.nobody")
+    if starts_in_s < 1:
+        return Line(key="start.now")
+    return Line(key="start.in", args={"minutes": minutes(starts_in_s)})
+
+
+def _ask_drop(conversation: Conversation) -> Screen:
+    draft, count = conversation.draft, len(conversation.photos)
+    buttons = (
+        Button(label="button.delete", verb="drop", draft=draft, danger=True),
+        Button(label="button.keep", verb="keep", draft=draft),
+    )
+    line = Line(key="cancel.draft", n=count)
+    return Screen(slot=Slot.PANEL, lines=(line,), buttons=(buttons,))
+
+
+# --- the job -------------------------------------------------------------------------------------
+
+
+def status(job: Job, *, place: int = 0, starts_in_s: float = 0.0, online: int = 1) -> Screen:
+    """The job's one status message: the row as it is now."""
+    lines = (*_state_lines(job, place, starts_in_s, online), *_rejections(job))
+    return Screen(slot=Slot.STATUS, lines=lines, buttons=_state_buttons(job))
+
+
+def _state_lines(job: Job, place: int, starts_in_s: float, online: int) -> tuple[Line, ...]:
+    args: dict[str, str | int | float] = {"name": job.name}
+    match job.state:
+        case JobState.QUEUED:
+            waiting = Line(key="status.queued", args={**args, "place": max(1, place)})
+            return waiting, _when(starts_in_s, online)
+        case JobState.PREPARING:
+            args |= {"done": job.prepared, "all": len(job.photos)}
+            return (Line(key="status.preparing", args=args),)
+        case JobState.TRAINING:
+            return _training(job)
+        case JobState.FAILED:
+            failure = job.failure
+            code, why = (failure.code, failure.args) if failure else ("fail.internal", {})
+            why_line = Line(key=code, args=why)
+            return (Line(key="status.failed", args={**args, "code": job.code}), why_line)
+    return (Line(key=f"status.{job.state}", args=args),)
+
+
+def _training(job: Job) -> tuple[Line, ...]:
+    args: dict[str, str | int | float] = {"name": job.name}
+    progress = job.progress
+    if progress is None or progress.phase in (Phase.LOADING, Phase.ENCODING):
+        phase = progress.phase if progress else Phase.LOADING
+        return (Line(key="status.training", args=args), Line(key=f"phase.{phase}"))
+    done = progress.step / max(1, progress.total)
+    args |= {"bar": bar(done), "percent": round(100 * done)}
+    lines = [Line(key="status.training", args=args), Line(key="status.bar", args=args)]
+    if progress.eta_s is not None and progress.step >= min(SURE_STEPS, progress.total / 2):
+        lines.append(Line(key="status.left", args={"minutes": minutes(progress.eta_s)}))
+    lines.append(
+        Line(
+            key="status.step",
+            args={
+                "step": progress.step,
+                "total": progress.total,
+                "speed": _speed(progress.steps_per_s),
+                "loss": "–" if progress.loss is None else f"{progress.loss:.3f}",
+            },
+        )
+    )
+    return tuple(lines)
+
+
+def _speed(steps_per_s: float | None) -> str:
+    """The field's way: it/s, and s/it where a step takes longer than a second."""
+    if not steps_per_s:
+        return "–"
+    return f"{steps_per_s:.1f} it/s" if steps_per_s >= 1 else f"{1 / steps_per_s:.1f} s/it"
+
+
+def _rejections(job: Job) -> tuple[Line, ...]:
+    return tuple(
+        Line(key=one.code, args={**one.args, "number": one.number}) for one in job.rejections
+    )
+
+
+def _state_buttons(job: Job) -> tuple[tuple[Button, ...], ...]:
+    if job.state is JobState.QUEUED or job.state in RUNNING:
+        return ((Button(label="button.cancel", verb="stop", draft=job.id, danger=True),),)
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        return ((TRAIN,),)
+    return ()
+
+
+def ask_stop(job: Job) -> Screen:
+    buttons = (
+        Button(label="button.stop", verb="stopnow", draft=job.id, danger=True),
+        Button(label="button.go_on", verb="goon", draft=job.id),
+    )
+    key = "stop.waiting" if job.state is JobState.QUEUED else "stop.running"
+    return toast(Line(key=key, args={"name": job.name}), buttons=(buttons,))
+
+
+def result(job: Job, way: Line | None, buttons: tuple[tuple[Button, ...], ...]) -> Screen:
+    """The finished file: what it is, how it comes (``way``), how it is used."""
+    artifact = job.artifact
+    args: dict[str, str | int | float] = {
+        "name": job.name,
+        "file": artifact.name if artifact else "",
+        "size": megabytes(artifact.file_bytes if artifact else 0),
+        "trigger": job.params.trigger,
+        "class_word": job.params.class_word,
+    }
+    lines = [Line(key="result.ready", args=args), Line(key="result.use", args=args)]
+    if way is not None:
+        lines.append(way)
+    lines.append(Line(key="result.howto", args=args))
+    if job.copied_to:
+        lines.append(Line(key="result.copied", args={"file": job.copied_to}))
+    return Screen(slot=Slot.RESULT, lines=tuple(lines), buttons=buttons, notify=True)

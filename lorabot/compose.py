@@ -1,0 +1,110 @@
+"""Wire the chat side: settings, stores, frontends, conversation. Plain lines, one after another."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+
+from bot.dialogue import Dialogue
+from bot.frontend import Frontend
+from bot.frontends.web import PortTakenError, Site, Web
+from bot.links import Links, secret_key
+from bot.notifier import Notifier, Post
+from bot.presenter import Presenter
+from bot.reading import Reader
+from storage import bases
+from storage.blob_store import LocalBlobs
+from storage.database import Database
+from storage.doorbell import Doorbell
+from storage.settings import Settings
+
+log = logging.getLogger(__name__)
+
+EXIT_CONFIG = 78
+
+
+async def serve_bot(settings: Settings) -> int:
+    """The local web chat, and each network that has a token, until a signal."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    database = await Database.open(settings.database)
+    blobs = LocalBlobs(settings.data_dir / "blobs")
+    links = links_of(settings)
+    site = Site(
+        secret=secret_of(settings),
+        spool=settings.data_dir / "run" / "uploads",
+        port=settings.web_port,
+        public_url=settings.public_url,
+    )
+    web = Web(database, blobs, links, site)
+    try:
+        address = web.listen()
+        frontends: list[Frontend] = [web, *networks(settings, database)]
+        print(f"lorabot is ready: open {address}/", flush=True)
+        await converse(settings, database, frontends, stop)
+    except PortTakenError as error:
+        print(error, flush=True)
+        return EXIT_CONFIG
+    finally:
+        await database.close()
+    return 0
+
+
+def networks(settings: Settings, database: Database) -> list[Frontend]:
+    """The chat networks that have a token. A new one is one more `if` here."""
+    found: list[Frontend] = []
+    if settings.telegram_bot_token is not None:
+        from bot.frontends.telegram import Telegram
+
+        token = settings.telegram_bot_token.get_secret_value()
+        found.append(Telegram(token, api_url=settings.telegram_api_url, database=database))
+    return found
+
+
+def secret_of(settings: Settings) -> str:
+    given = settings.secret_key
+    return secret_key(settings.data_dir, given.get_secret_value() if given else None)
+
+
+def links_of(settings: Settings) -> Links:
+    return Links(secret_of(settings), settings.link_hours)
+
+
+async def converse(
+    settings: Settings, database: Database, frontends: Sequence[Frontend], stop: asyncio.Event
+) -> None:
+    """Run these frontends with the whole bot behind them, until ``stop``."""
+    by_platform = {one.platform: one for one in frontends}
+    blobs = LocalBlobs(settings.data_dir / "blobs")
+    known = bases.load(settings.data_dir, settings.bases_file)
+    reader = Reader(bases=tuple(known.values()), settings=settings)
+    presenter = Presenter(database, reader, by_platform)
+    post = Post(blobs=blobs, links=links_of(settings), public_url=settings.public_url)
+    notifier = Notifier(database, reader, presenter, by_platform, post)
+    url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    doorbell = Doorbell(url)
+    dialogue = Dialogue(
+        database=database,
+        blobs=blobs,
+        reader=reader,
+        doorbell=doorbell,
+        presenter=presenter,
+        notifier=notifier,
+        frontends=by_platform,
+    )
+    tasks = [asyncio.create_task(one.run(dialogue.receive)) for one in frontends]
+    tasks += [asyncio.create_task(presenter.run()), asyncio.create_task(notifier.run())]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            # A part that ends by itself has failed: the process ends with it, and is started again.
+            task.result()
+    finally:
+        stopping.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await doorbell.close()
