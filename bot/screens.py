@@ -221,7 +221,7 @@ def _state_lines(job: Job, place: int, starts_in_s: float, online: int) -> tuple
 def _training(job: Job) -> tuple[Line, ...]:
     args: dict[str, str | int | float] = {"name": job.name}
     progress = job.progress
-    if progress is None or progress.phase in (Phase.LOADING, Phase.ENCODING):
+    if progress is None or progress.phase is not Phase.TRAINING:
         phase = progress.phase if progress else Phase.LOADING
         return (Line(key="status.training", args=args), Line(key=f"phase.{phase}"))
     done = progress.step / max(1, progress.total)

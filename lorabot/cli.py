@@ -37,7 +37,7 @@ def _settings() -> Settings:
     return settings
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"lorabot {importlib.metadata.version('lorabot')}")
         raise typer.Exit
@@ -47,7 +47,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
 def front_door(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
-    ] = False,  # noqa: FBT002  an option
+    ] = False,
 ) -> None:
     """Turn 8-25 photos sent in a chat into a trained LoRA, on your own machine."""
 
@@ -114,7 +114,7 @@ def train(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check this machine: what there is, its state, and the fix. Exit 0, 1 (warn) or 2 (fail)."""
     from lorabot import doctor as examination

@@ -48,20 +48,31 @@ def is_up(data_dir: Path) -> bool:
         return True
 
 
-async def start(command: str, environment: dict[str, str]) -> asyncio.subprocess.Process:
+async def start(
+    command: str, environment: dict[str, str], log_file: Path | None
+) -> asyncio.subprocess.Process:
     """A child that dies with this process and is out of reach of the terminal's Ctrl+C."""
     argv = [sys.executable, "-m", "storage.die_with_parent", sys.executable, "-m", "lorabot"]
-    return await asyncio.create_subprocess_exec(
-        *argv, command, env=environment, start_new_session=True
-    )
+    with contextlib.ExitStack() as open_files:
+        out = None
+        if log_file is not None:
+            log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            out = open_files.enter_context(log_file.open("ab"))
+        return await asyncio.create_subprocess_exec(
+            *argv, command, env=environment, start_new_session=True, stdout=out, stderr=out
+        )
 
 
-async def keep(command: str, environment: dict[str, str], stop: asyncio.Event) -> bool:
-    """Run ``lorabot <command>`` until ``stop``; False when its settings are wrong."""
+async def keep(
+    command: str, environment: dict[str, str], stop: asyncio.Event, log_file: Path | None = None
+) -> bool:
+    """Run ``lorabot <command>`` until ``stop``; False when its settings are wrong. What it says
+    goes to this terminal, or into ``log_file``.
+    """
     failures = 0
     while not stop.is_set():
         began = time.monotonic()
-        child = await start(command, environment)
+        child = await start(command, environment, log_file)
         ended = asyncio.ensure_future(child.wait())
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)

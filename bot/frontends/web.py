@@ -135,6 +135,8 @@ def _bound(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        # Whoever opens the printed address at once waits a moment instead of being refused.
+        listening.listen()
     except OSError as error:
         listening.close()
         raise PortTakenError(

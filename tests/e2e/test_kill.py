@@ -34,7 +34,7 @@ steps = {steps}
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     one = Service(tmp_path, LEASE_S="3")
     one.data.mkdir()
-    (one.data / "bases.toml").write_text(SLOW_DEMO.format(steps=900))
+    (one.data / "bases.toml").write_text(SLOW_DEMO.format(steps=600))
     yield await one.start()
     if one.process is not None and one.process.returncode is None:
         await one.stop()
