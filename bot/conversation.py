@@ -34,7 +34,7 @@ Handler = Callable[[Conversation, Event, Facts], Step]
 CLASS_WORDS = {"person": "person", "character": "character", "style": "style", "thing": "object"}
 MAX_REFUSALS = 5  # the panel tells the latest ones; more would push the tally out of sight
 DRAFT_VERBS = frozenset(
-    {"kind", "name", "trigger", "base", "done", "more", "start", "add", "drop", "keep", "edit"}
+    {"kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"}
 )
 
 
@@ -366,7 +366,7 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.KIND, "text"): _choose_kind,
     (State.NAME, "name"): _choose_name,
     (State.NAME, "text"): _choose_name,
-    (State.TRIGGER, "trigger"): _choose_trigger,
+    (State.TRIGGER, "word"): _choose_trigger,
     (State.TRIGGER, "text"): _choose_trigger,
     (State.BASE, "base"): _choose_base,
     (State.BASE, "text"): _choose_base,

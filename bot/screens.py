@@ -77,7 +77,7 @@ def _name(conversation: Conversation, _: Facts) -> Part:
 
 def _trigger(conversation: Conversation, _: Facts) -> Part:
     lines = (*_so_far(conversation), Line(key="ask.trigger", args={"name": conversation.name}))
-    return lines, _words("trigger", conversation.draft, conversation.suggestion)
+    return lines, _words("word", conversation.draft, conversation.suggestion)
 
 
 def _words(verb: str, draft: str, *words: str) -> tuple[tuple[Button, ...], ...]:

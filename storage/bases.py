@@ -1,5 +1,6 @@
 """The base models that this server offers: the demo, and what the operator lists in a file."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from trainer.params import FAMILIES
 from trainer.presets import Overrides
 
 DEMO = "demo"
+ID = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it goes into buttons, which are short
 
 
 class BasesFileError(Exception):
@@ -56,6 +58,8 @@ def load(data_dir: Path, file: Path | None) -> dict[str, Base]:
 
 
 def _base(name: str, entry: dict[str, object], folder: Path) -> Base:
+    if not ID.fullmatch(name):
+        raise ValueError(f"[{name}] is no id: 1-32 letters, digits, - or _")
     family = str(entry["family"])
     if family not in FAMILIES:
         raise ValueError(f"[{name}] family {family!r} is not one of: {', '.join(FAMILIES)}")

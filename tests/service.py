@@ -104,6 +104,7 @@ class Service:
 
     async def until_child(self, *words: str, within_s: float = 30.0) -> psutil.Process:
         async with asyncio.timeout(within_s):
-            while (found := self.child(*words)) is None:
-                await asyncio.sleep(0.05)  # the kernel tells nobody when a process starts
+            # The kernel tells nobody when a process starts.
+            while (found := self.child(*words)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
             return found
