@@ -201,12 +201,16 @@ async def save_artifact(tx: Tx, job_id: str, fence: int, artifact: Artifact) -> 
 
 
 async def requeue(tx: Tx, job_id: str, fence: int, *, now: float, counted: bool) -> bool:
-    """Back to the queue; not ``counted`` takes the attempt back, as after a deploy."""
+    """Back to the queue; not ``counted`` takes the attempt back, as after a deploy. A job that is
+    to be cancelled does not wait again.
+    """
+    gone = jobs.c.cancel_requested
     back = (
         jobs.update()
         .where(_held(job_id, fence))
         .values(
-            state=JobState.QUEUED.value,
+            state=sa.case((gone, JobState.CANCELLED.value), else_=JobState.QUEUED.value),
+            finished_at=sa.case((gone, now), else_=None),
             attempts=jobs.c.attempts - (0 if counted else 1),
             progress=None,
             **_step(now),

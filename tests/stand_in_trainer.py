@@ -1,0 +1,101 @@
+"""A trainer that trains nothing: it speaks the protocol and misbehaves as it is told to.
+
+``backend(mode)`` is what `pipeline.train` takes; run as a program it is the process itself.
+"""
+
+import hashlib
+import json
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from trainer.run import (
+    EXIT_RESUMABLE,
+    Failed,
+    Failure,
+    Finished,
+    Message,
+    Phase,
+    Progress,
+    RunSpec,
+    from_line,
+    to_line,
+)
+
+
+@dataclass(frozen=True)
+class StandIn:
+    mode: str = "normal"
+
+    def command(self, spec: RunSpec, workdir: Path) -> list[str]:
+        path = workdir / "run.json"
+        path.write_text(spec.to_json())
+        return [sys.executable, __file__, self.mode, str(path)]
+
+    def parse(self, line: str) -> Message | None:
+        return from_line(line)
+
+
+def lora(trigger: str, seed: int = 0, **broken: object) -> bytes:
+    """A small valid file, or one that is broken in a named way."""
+    dice = np.random.default_rng(seed)
+    name = str(broken.get("name", "lora_unet_mid_block_attentions_0_proj_in"))
+    up = dice.normal(size=(8, 4)) * (0 if broken.get("zero") else 1)
+    if broken.get("nan"):
+        up[0, 0] = np.nan
+    tensors = {
+        f"{name}.lora_down.weight": dice.normal(size=(4, 8)).astype(np.float16),
+        f"{name}.lora_up.weight": up.astype(np.float16),
+        f"{name}.alpha": np.array(4.0, dtype=np.float16),
+    }
+    if broken.get("missing"):
+        del tensors[f"{name}.alpha"]
+    data = save(tensors)
+    digest = hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
+    metadata = {"modelspec.trigger_phrase": trigger, "sshs_model_hash": digest}
+    if broken.get("hash"):
+        metadata["sshs_model_hash"] = "0" * 64
+    return save(tensors, metadata)
+
+
+def say(message: Message) -> None:
+    print(to_line(message), flush=True)
+
+
+def main(mode: str, path: Path) -> int:
+    spec = RunSpec.from_json(path.read_text())
+    spec.work.mkdir(parents=True, exist_ok=True)
+    if mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_RESUMABLE))
+    say(Progress(phase=Phase.LOADING))
+    if mode == "silent":
+        time.sleep(600)
+    if mode == "crash":
+        return 3
+    if mode == "memory":
+        say(Failed(code=Failure.MEMORY, detail="out of memory"))
+        return 1
+    if mode == "flood":
+        sys.stderr.write("x" * 20_000_000)
+        sys.stdout.write("y" * 5_000_000 + "\n" + json.dumps({"type": "?"}) + "\n")
+    starts = spec.work / "starts"
+    starts.write_text(starts.read_text() + "." if starts.exists() else ".")
+    for step in range(1, 601 if mode in ("slow", "stubborn") else 4):
+        say(Progress(phase=Phase.TRAINING, step=step, total=600))
+        if mode in ("slow", "stubborn"):
+            time.sleep(0.1)
+    if mode != "no_file":
+        spec.output.write_bytes(lora(spec.params.trigger))
+    say(Finished(steps=4, loss=0.1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
