@@ -8,10 +8,11 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from bot import draft
-from bot.frontend import Frontend, NetworkError
+from bot.frontend import Frontend, Message, NetworkError
 from bot.reading import Reader
 from bot.render import render
 from bot.screen import Screen
@@ -37,11 +38,14 @@ def panel_ref(kept: str, number: int) -> str:
 
 @dataclass(slots=True)
 class Chat:
-    """What waits to be shown in one chat; ``lock`` keeps its messages in order."""
+    """What waits to be shown in one chat, and the last panel with its draft; ``lock`` keeps its
+    messages in order.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     toasts: deque[Screen] = field(default_factory=deque)
     dirty: bool = False
+    panel: tuple[str, Message] | None = None
     showing: asyncio.Task[None] | None = None
 
 
@@ -123,16 +127,30 @@ class Presenter:
             conversation = draft.from_json(stored.text)
             person = Person(id=conversation.person or name, name="")
             facts = await self._reader.facts(tx, person)
+        frontend = self._frontends[name.partition(":")[0]]
         screen = panel(conversation, facts)
-        kept = stored.panel_ref
+        ref = panel_ref(stored.panel_ref, conversation.panel)
+        if not ref or screen is None:
+            await self._retire(frontend, name, stored.panel_ref, {job.id for job in facts.jobs})
+        kept = ""
         if screen is not None:
-            frontend = self._frontends[name.partition(":")[0]]
             catalog = await self.catalog(person.id)
             message = render(screen, catalog, frontend.limits)
-            ref = panel_ref(kept, conversation.panel)
             key = f"panel-{conversation.draft}-{conversation.panel}"
             kept = f"{conversation.panel}|{await edit_or_send(frontend, name, ref, message, key)}"
+            self._chats[name].panel = (conversation.draft, message)
         await self._mark(name, stored, kept)
+
+    async def _retire(self, frontend: Frontend, name: str, kept: str, jobs: set[str]) -> None:
+        """A panel that moved, or whose draft was dropped, loses its buttons; one whose draft has
+        become a job belongs to the notifier. After a restart we do not know its words any more:
+        then its buttons stay, and answer that they are old.
+        """
+        ref, last = kept.partition("|")[2], self._chats[name].panel
+        self._chats[name].panel = None
+        if ref and last is not None and last[0] not in jobs:
+            with suppress(NetworkError):
+                await frontend.edit(name, ref, replace(last[1], buttons=()))
 
     async def _mark(self, name: str, stored: Stored, kept: str) -> None:
         async with self._database.write() as tx:
