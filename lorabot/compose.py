@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 
 from bot.dialogue import Dialogue
-from bot.frontend import Frontend
+from bot.frontend import Frontend, NetworkError, Receive
 from bot.frontends.web import PortTakenError, Site, Web
 from bot.links import Links, secret_key
 from bot.notifier import Notifier, Post
@@ -94,7 +94,7 @@ async def converse(
         notifier=notifier,
         frontends=by_platform,
     )
-    tasks = [asyncio.create_task(one.run(dialogue.receive)) for one in frontends]
+    tasks = [asyncio.create_task(_serve(one, dialogue.receive)) for one in frontends]
     tasks += [asyncio.create_task(presenter.run()), asyncio.create_task(notifier.run())]
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -108,3 +108,14 @@ async def converse(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await doorbell.close()
+
+
+async def _serve(frontend: Frontend, receive: Receive) -> None:
+    """A network that will not have us, like one whose token is wrong, leaves the others alone."""
+    try:
+        await frontend.run(receive)
+    except NetworkError as error:
+        if not error.permanent:
+            raise
+        log.error("%s is off: %s", frontend.platform, error)  # noqa: TRY400  the sentence says all
+        await asyncio.Event().wait()
