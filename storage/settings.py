@@ -77,11 +77,13 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """Settings with every secret that is given as a file read from it."""
+    secrets = {}
     for name in SECRETS:
         path = os.environ.get(f"{name}_FILE")
         if path and not os.environ.get(name):
-            os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
-    return Settings()
+            # Passed on as a value: our environment is what children and crash reports see.
+            secrets[name.lower()] = Path(path).read_text(encoding="utf-8").strip()
+    return Settings(**secrets)  # type: ignore[arg-type]  # pydantic makes secrets of them
 
 
 def worker_name() -> str:

@@ -81,7 +81,8 @@ class Service:
 
     def children(self) -> list[psutil.Process]:
         assert self.process is not None
-        return psutil.Process(self.process.pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
 
     def child(self, *words: str) -> psutil.Process | None:
         """The newest process below whose command line ends with all ``words`` in it."""

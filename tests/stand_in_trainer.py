@@ -8,8 +8,10 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from safetensors.numpy import save
@@ -41,7 +43,7 @@ class StandIn:
         return from_line(line)
 
 
-def lora(trigger: str, seed: int = 0, **broken: object) -> bytes:
+def lora(trigger: str, seed: int = 0, broken: Mapping[str, object] = MappingProxyType({})) -> bytes:
     """A small valid file, or one that is broken in a named way."""
     dice = np.random.default_rng(seed)
     name = str(broken.get("name", "lora_unet_mid_block_attentions_0_proj_in"))

@@ -81,9 +81,7 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    settings = Settings(
-        _env_file=None, data_dir=tmp_path / "data", lora_dir=tmp_path / "loras", lease_s=2.0
-    )
+    settings = Settings(data_dir=tmp_path / "data", lora_dir=tmp_path / "loras", lease_s=2.0)
     (tmp_path / "loras").mkdir()
     database = await Database.open(settings.database)
     yield Place(settings, database, asyncio.Event())
@@ -152,7 +150,7 @@ async def test_a_flood_of_output_harms_nobody(place: Place) -> None:
 
 
 async def test_a_silent_trainer_is_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run.train, "Order", _impatient)
+    monkeypatch.setattr(train, "Order", _impatient)
     job = await place.order(photos(8))
     task = place.work("silent")
     failed = await place.until(job, JobState.FAILED)
@@ -172,7 +170,7 @@ def _impatient(**told: object) -> train.Order:
 async def test_a_cancel_ends_the_trainer(
     place: Place, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run.train, "Order", _impatient)
+    monkeypatch.setattr(train, "Order", _impatient)
     job = await place.order(photos(8))
     task = place.work(mode)
     await place.until_step(job)

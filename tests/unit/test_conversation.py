@@ -49,10 +49,12 @@ def play(
     *events: Event, facts: Facts = FACTS, start: Conversation = EMPTY
 ) -> tuple[Conversation, list[Action]]:
     """Buttons without a draft press those of the draft at hand, as a person does."""
-    conversation, done = start, []
+    conversation = start
+    done: list[Action] = []
     for event in events:
-        pressed = isinstance(event, Choice) and not event.draft
-        own = replace(event, draft=conversation.draft) if pressed else event
+        own: Event = event
+        if isinstance(event, Choice) and not event.draft:
+            own = replace(event, draft=conversation.draft)
         conversation, actions = step(conversation, own, facts)
         done += actions
     return conversation, done

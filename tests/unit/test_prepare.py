@@ -205,7 +205,7 @@ def test_a_dataset_that_was_never_finished_is_made_again(tmp_path: Path) -> None
     ids=str,
 )
 def test_a_file_that_is_not_a_lora_is_refused(tmp_path: Path, broken: dict[str, object]) -> None:
-    (tmp_path / "x").write_bytes(lora("mochix", **broken))
+    (tmp_path / "x").write_bytes(lora("mochix", broken=broken))
     with pytest.raises(artifact.BadArtifactError):
         artifact.check(tmp_path / "x", "mochix")
 
@@ -287,4 +287,4 @@ def test_params_say_what_is_wrong() -> None:
         ({"family": "sd9"}, "is not one of"),
     ):
         with pytest.raises(ValueError, match=said):
-            replace(PARAMS, **change)  # type: ignore[arg-type]
+            replace(PARAMS, **change)
