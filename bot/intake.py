@@ -9,7 +9,9 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
@@ -26,7 +28,11 @@ LOCKED_FLAG = 1  # of an entry: it is encrypted
 AT_ONCE = 2
 BROKEN = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
-_gate = asyncio.Semaphore(AT_ONCE)
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Few at a time: pictures are large when they are unpacked."""
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="intake")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,8 @@ def is_zip(data: bytes) -> bool:
 
 
 async def check(data: bytes) -> Looked | Refused:
-    """Decode in a thread, few at a time: pictures are large when they are unpacked."""
-    async with _gate:
-        return await asyncio.to_thread(look, data)
+    """The first look, off the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(_threads(), look, data)
 
 
 def look(data: bytes) -> Looked | Refused:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 
 from bot.dialogue import Dialogue
 from bot.frontend import Frontend, NetworkError, Receive
@@ -72,10 +73,22 @@ def links_of(settings: Settings) -> Links:
     return Links(secret_of(settings), settings.link_hours)
 
 
-async def converse(
-    settings: Settings, database: Database, frontends: Sequence[Frontend], stop: asyncio.Event
-) -> None:
-    """Run these frontends with the whole bot behind them, until ``stop``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bot:
+    """The chat side in parts; each runs until it is cancelled."""
+
+    frontends: Sequence[Frontend]
+    dialogue: Dialogue
+    presenter: Presenter
+    notifier: Notifier
+    doorbell: Doorbell
+
+    def parts(self) -> list[Coroutine[None, None, None]]:
+        networks = [_serve(one, self.dialogue.receive) for one in self.frontends]
+        return [*networks, self.presenter.run(), self.notifier.run()]
+
+
+def assemble(settings: Settings, database: Database, frontends: Sequence[Frontend]) -> Bot:
     by_platform = {one.platform: one for one in frontends}
     blobs = LocalBlobs(settings.data_dir / "blobs")
     known = bases.load(settings.data_dir, settings.bases_file)
@@ -94,8 +107,21 @@ async def converse(
         notifier=notifier,
         frontends=by_platform,
     )
-    tasks = [asyncio.create_task(_serve(one, dialogue.receive)) for one in frontends]
-    tasks += [asyncio.create_task(presenter.run()), asyncio.create_task(notifier.run())]
+    return Bot(
+        frontends=frontends,
+        dialogue=dialogue,
+        presenter=presenter,
+        notifier=notifier,
+        doorbell=doorbell,
+    )
+
+
+async def converse(
+    settings: Settings, database: Database, frontends: Sequence[Frontend], stop: asyncio.Event
+) -> None:
+    """Run these frontends with the whole bot behind them, until ``stop``."""
+    bot = assemble(settings, database, frontends)
+    tasks = [asyncio.create_task(one) for one in bot.parts()]
     stopping = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,7 +133,7 @@ async def converse(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await doorbell.close()
+        await bot.doorbell.close()
 
 
 async def _serve(frontend: Frontend, receive: Receive) -> None:
