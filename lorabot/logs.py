@@ -6,8 +6,19 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-# Libraries that put addresses (with tokens in them) or every poll into the log.
-QUIET = ("httpx", "httpcore", "telegram", "arq", "alembic", "uvicorn.access", "sse_starlette")
+# Libraries that would put addresses (with tokens in them), the words of people, or every poll into
+# the log.
+QUIET = (
+    "aiosqlite",
+    "alembic",
+    "arq",
+    "httpcore",
+    "httpx",
+    "sqlalchemy",
+    "sse_starlette",
+    "telegram",
+    "uvicorn.access",
+)
 
 
 def configure(level: str, *, file: Path | None = None) -> None:

@@ -1,5 +1,6 @@
-"""What Telegram's refusals mean for us. No text of ours ever holds the token. Pure."""
+"""What Telegram's refusals mean for us. No text of ours ever holds the token or a message. Pure."""
 
+import re
 from datetime import timedelta
 
 import httpx
@@ -11,7 +12,6 @@ from telegram.error import (
     RetryAfter,
     TelegramError,
 )
-from telegram.error import NetworkError as Unreachable
 
 from bot.frontend import (
     ChatGoneError,
@@ -21,25 +21,21 @@ from bot.frontend import (
     UncertainError,
 )
 
-MESSAGE_GONE = (
-    "message to edit not found",
-    "message can't be edited",
-    "message_id_invalid",
-    "message identifier is not specified",
-)
+UNCHANGED = "message is not modified"
+NO_TEXT = "there is no text in the message to edit"
+WRONG_FILE = ("wrong file identifier", "wrong remote file id", "file_id")
+MESSAGE_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 CHAT_GONE = (
     "chat not found",
     "user not found",
     "user is deactivated",
     "peer_id_invalid",
     "chat_write_forbidden",
-    "not enough rights to send",
-    "have no rights to send",
+    "rights to send",
 )
-FOR_NOW = ("temporarily unavailable",)
 TOO_LARGE = "too large"
-UNCHANGED = "message is not modified"
-NO_TEXT = "there is no text in the message to edit"
+FOR_NOW = "temporarily unavailable"
+QUOTED = re.compile(r"[:\"]| '|\. ")  # from here on a description may repeat what we sent
 # Nothing had been sent yet when these came up: trying again makes no second message.
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -64,20 +60,14 @@ def explain(error: TelegramError, *, sending: bool = False) -> NetworkError:
             return ChatGoneError("Telegram: the person blocked the bot or left the chat")
         case InvalidToken():
             return TokenRejectedError()
-        case ChatMigrated():
-            return MessageGoneError("Telegram: the group became a supergroup")
-        case BadRequest():
+        case BadRequest() | ChatMigrated():
             return _refused(error)
-        case Unreachable() if TOO_LARGE in error.message.lower():
-            return NetworkError("Telegram: the file is too large", permanent=True)
-        case Unreachable() if sending and isinstance(error.__cause__, httpx.HTTPError):
-            if not isinstance(error.__cause__, NOT_SENT):
-                return UncertainError(f"Telegram: no answer ({type(error.__cause__).__name__})")
-    return NetworkError(f"Telegram: {type(error.__cause__ or error).__name__}")
+        case _:
+            return _failed(error, sending=sending)
 
 
 def seconds(error: RetryAfter) -> float:
-    """An int or a timedelta, as the library is set."""
+    """The library says an int or a timedelta, as it is set."""
     after = error.retry_after
     return after.total_seconds() if isinstance(after, timedelta) else float(after)
 
@@ -87,10 +77,22 @@ def says(error: TelegramError, *sentences: str) -> bool:
     return any(one in said for one in sentences)
 
 
-def _refused(error: BadRequest) -> NetworkError:
-    if says(error, *MESSAGE_GONE):
+def _refused(error: TelegramError) -> NetworkError:
+    # A group that became another one has left its messages behind.
+    if isinstance(error, ChatMigrated) or says(error, *MESSAGE_GONE):
         return MessageGoneError("Telegram: the message is gone")
     if says(error, *CHAT_GONE):
         return ChatGoneError("Telegram: the chat is gone")
-    # A description of Telegram's own, about the form of our call: it quotes no message.
-    return NetworkError(f"Telegram: {error.message}", permanent=not says(error, *FOR_NOW))
+    description = QUOTED.split(error.message, maxsplit=1)[0]
+    return NetworkError(f"Telegram: {description}", permanent=not says(error, FOR_NOW))
+
+
+def _failed(error: TelegramError, *, sending: bool) -> NetworkError:
+    """No answer, or one that is not Telegram's."""
+    if says(error, TOO_LARGE):
+        return NetworkError("Telegram: the file is too large", permanent=True)
+    cause = error.__cause__
+    what = f"Telegram: {type(cause or error).__name__}"
+    if sending and isinstance(cause, httpx.HTTPError) and not isinstance(cause, NOT_SENT):
+        return UncertainError(what)
+    return NetworkError(what)

@@ -5,16 +5,18 @@ between that question and its work would lose somebody's message.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
 
-from telegram import Bot, Update
 from telegram.constants import UpdateType
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.request import BaseRequest
 
 from bot.telegram.errors import TokenRejectedError, seconds
 from bot.telegram.updates import PLATFORM
@@ -24,10 +26,12 @@ from storage.database import Database
 log = logging.getLogger(__name__)
 
 WANTED = (UpdateType.MESSAGE, UpdateType.CALLBACK_QUERY, UpdateType.MY_CHAT_MEMBER)
-WAIT = timedelta(seconds=25)  # Telegram holds the answer back for so long while there is no news
+WAIT_S = 25  # Telegram holds the answer back for so long while there is no news
+ANSWER_S = 20.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
+Raw = dict[str, Any]
 Answer = TypeVar("Answer")
 
 
@@ -40,37 +44,46 @@ class Kept:
 
 
 class Polling:
-    """``queue`` gets each kept update once in this process, those of a killed predecessor first."""
+    """``queue`` gets each kept update once in this process, those of a killed predecessor first.
 
-    def __init__(self, bot: Bot, database: Database, queue: asyncio.Queue[object]) -> None:
-        self._bot = bot
+    The updates stay as they came: one that nobody can read must not stop those behind it.
+    """
+
+    def __init__(
+        self, request: BaseRequest, url: str, database: Database, queue: asyncio.Queue[object]
+    ) -> None:
+        self._request = request
+        self._url = url
         self._database = database
         self._queue = queue
         self._queued: set[str] = set()
 
     async def run(self) -> None:
-        """For ever. The first question has no offset: after a long silence Telegram begins to
-        count anew, and what it repeats is known by its id.
+        """For ever. An offset is sent only to confirm: after a week of silence Telegram begins to
+        count anew, perhaps lower. What it repeats is known by its id.
         """
-        await self._keep(())
-        offset: int | None = None
+        await self._keep([])
+        offset = 0
         while True:
-            updates = await patiently(
-                lambda after=offset: self._bot.get_updates(
-                    offset=after, timeout=WAIT, allowed_updates=WANTED
-                )
-            )
+            updates = await patiently(partial(self._fetch, offset))
             await self._keep(updates)
-            if updates:
-                offset = updates[-1].update_id + 1
+            offset = max((one["update_id"] + 1 for one in updates), default=0)
 
     async def done(self, kept: Kept) -> None:
         async with self._database.write() as tx:
             await inbox_store.done(tx, PLATFORM, kept.update_id)
         self._queued.discard(kept.update_id)
 
-    async def _keep(self, updates: tuple[Update, ...]) -> None:
-        items = [(str(one.update_id), one.to_json()) for one in updates]
+    async def _fetch(self, offset: int) -> list[Raw]:
+        wanted = json.dumps(WANTED)
+        asked = urlencode({"offset": offset, "timeout": WAIT_S, "allowed_updates": wanted})
+        answer = await self._request.post(
+            f"{self._url}/getUpdates?{asked}", read_timeout=WAIT_S + ANSWER_S
+        )
+        return cast(list[Raw], answer)
+
+    async def _keep(self, updates: list[Raw]) -> None:
+        items = [(str(one["update_id"]), json.dumps(one)) for one in updates]
         async with self._database.write() as tx:
             await inbox_store.keep(tx, PLATFORM, items, now=time.time())
             waiting = await inbox_store.pending(tx, PLATFORM)

@@ -1,0 +1,145 @@
+"""Our messages as Telegram's: a text or a document, sent, edited, turned into one another."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from telegram import Bot, InputMediaDocument, LinkPreviewOptions
+from telegram import Message as Sent
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, TelegramError
+
+from bot.frontend import Limits, Message, OutFile
+from bot.telegram.errors import NO_TEXT, UNCHANGED, WRONG_FILE, explain, says
+from bot.telegram.markup import keyboard, to_html
+
+UPLOAD_S = 120.0  # the answer to a large file comes when Telegram has stored it
+MEDIA = "media"
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+Media = str | bytes | Path
+Answer = TypeVar("Answer")
+
+
+class Messages:
+    """A message's name is its number, with ``:media`` behind it if it was sent with a file."""
+
+    def __init__(self, bot: Bot, limits: Limits) -> None:
+        self._bot = bot
+        self._limits = limits
+        self._uploaded: dict[Path, str] = {}
+
+    async def send(self, chat: int, message: Message) -> str:
+        try:
+            sent = await self._send(chat, message)
+        except TelegramError as error:
+            raise explain(error, sending=True) from None
+        return f"{sent.message_id}:{MEDIA}" if message.file else str(sent.message_id)
+
+    async def edit(self, chat: int, ref: str, message: Message) -> None:
+        number, _, kind = ref.partition(":")
+        try:
+            if message.file is not None:
+                await self._edit_file(chat, int(number), message, message.file)
+            elif kind == MEDIA or not await self._edit_text(chat, int(number), message):
+                await self._edit_caption(chat, int(number), message)
+        except TelegramError as error:
+            if not says(error, UNCHANGED):
+                raise explain(error) from None
+
+    async def _send(self, chat: int, message: Message) -> Sent:
+        send = self._send_text if message.file is None else self._send_file
+        try:
+            return await send(chat, message)
+        except ChatMigrated as error:
+            return await send(error.new_chat_id, message)
+
+    async def _send_text(self, chat: int, message: Message) -> Sent:
+        return await self._bot.send_message(
+            chat,
+            to_html(message.text, self._limits.text),
+            parse_mode=ParseMode.HTML,
+            reply_markup=keyboard(message.buttons),
+            disable_notification=not message.notify,
+            link_preview_options=NO_PREVIEW,
+        )
+
+    async def _send_file(self, chat: int, message: Message) -> Sent:
+        assert message.file is not None  # noqa: S101  `_send` has looked
+        name = message.file.name
+        sent = await self._upload(
+            message.file,
+            lambda media: self._bot.send_document(
+                chat,
+                media,
+                filename=name,
+                caption=to_html(message.text, self._limits.caption),
+                parse_mode=ParseMode.HTML,
+                reply_markup=keyboard(message.buttons),
+                disable_notification=not message.notify,
+                disable_content_type_detection=True,
+                read_timeout=UPLOAD_S,
+            ),
+        )
+        if sent.document is not None:
+            self._uploaded[message.file.path] = sent.document.file_id
+        return sent
+
+    async def _edit_text(self, chat: int, number: int, message: Message) -> bool:
+        """False: the message got a file since it was sent, and has a caption instead."""
+        try:
+            await self._bot.edit_message_text(
+                to_html(message.text, self._limits.text),
+                chat_id=chat,
+                message_id=number,
+                parse_mode=ParseMode.HTML,
+                reply_markup=keyboard(message.buttons),
+                link_preview_options=NO_PREVIEW,
+            )
+        except BadRequest as error:
+            if not says(error, NO_TEXT):
+                raise
+            return False
+        return True
+
+    async def _edit_caption(self, chat: int, number: int, message: Message) -> None:
+        await self._bot.edit_message_caption(
+            chat,
+            number,
+            caption=to_html(message.text, self._limits.caption),
+            parse_mode=ParseMode.HTML,
+            reply_markup=keyboard(message.buttons),
+        )
+
+    async def _edit_file(self, chat: int, number: int, message: Message, file: OutFile) -> None:
+        """Adds the file to a message of text, or takes the place of the one that is there."""
+        await self._upload(
+            file,
+            lambda media: self._bot.edit_message_media(
+                InputMediaDocument(
+                    media,
+                    filename=file.name,
+                    caption=to_html(message.text, self._limits.caption),
+                    parse_mode=ParseMode.HTML,
+                    disable_content_type_detection=True,
+                ),
+                chat_id=chat,
+                message_id=number,
+                reply_markup=keyboard(message.buttons),
+                read_timeout=UPLOAD_S,
+            ),
+        )
+
+    async def _upload(self, file: OutFile, call: Callable[[Media], Awaitable[Answer]]) -> Answer:
+        """What Telegram has already goes by its id; a local server reads the path itself."""
+        if file.path in self._uploaded:
+            try:
+                return await call(self._uploaded[file.path])
+            except BadRequest as error:
+                if not says(error, *WRONG_FILE):
+                    raise
+                del self._uploaded[file.path]
+        if self._bot.local_mode:
+            return await call(file.path)
+        return await call(await asyncio.to_thread(file.path.read_bytes))

@@ -1,0 +1,88 @@
+"""The adapter under test against the server: in this loop, or as a process of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from bot.events import Event
+from bot.frontend import Incoming, Receive
+from bot.frontends.telegram import Telegram
+from storage.database import Database
+from tests.bot_api.people import Person
+from tests.bot_api.server import BotApi
+from tests.service import free_port
+
+
+@asynccontextmanager
+async def running(api: BotApi, database: Database, receive: Receive) -> AsyncIterator[Telegram]:
+    bot = Telegram(api.token, api_url=api.url, database=database)
+    task = asyncio.create_task(bot.run(receive))
+    try:
+        yield bot
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def start_process(api: BotApi, folder: Path) -> asyncio.subprocess.Process:
+    """``lorabot bot`` on a data folder, its log beside the data."""
+    kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+    environment = {name: os.environ[name] for name in kept if name in os.environ} | {
+        "DATA_DIR": str(folder / "data"),
+        "WEB_PORT": str(free_port()),
+        "TELEGRAM_BOT_TOKEN": api.token,
+        "TELEGRAM_API_URL": api.url,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    with (folder / "bot.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "lorabot", "bot"),
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def up_to_the_photos(person: Person) -> None:
+    """All questions of a new draft, answered."""
+    await person.says("/train")
+    await person.reads("What should it learn?", within_s=40)
+    await person.presses("A person")
+    await person.reads("short name")
+    await person.says("mochi")
+    await person.reads("trigger word")
+    await person.says("mochix")
+    await person.reads("Now send me")
+
+
+class Recorder:
+    """A core that only remembers; with ``gate`` closed it never comes back from an update."""
+
+    def __init__(self) -> None:
+        self.incoming: list[Incoming] = []
+        self.files: list[bytes] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._changed = asyncio.Condition()
+
+    async def receive(self, incoming: Incoming) -> None:
+        for attachment in incoming.attachments:
+            self.files.append(await attachment.fetch())
+        async with self._changed:
+            self.incoming.append(incoming)
+            self._changed.notify_all()
+        await self.gate.wait()
+
+    async def has(self, count: int, within_s: float = 20.0) -> list[Incoming]:
+        async with asyncio.timeout(within_s), self._changed:
+            await self._changed.wait_for(lambda: len(self.incoming) >= count)
+        return self.incoming
+
+    @property
+    def events(self) -> list[Event | None]:
+        return [one.event for one in self.incoming]

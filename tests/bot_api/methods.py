@@ -1,0 +1,243 @@
+"""The methods of the Bot API, each as its document describes it."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tests.bot_api import entities
+from tests.bot_api.chats import BOT, Chat, Chats
+from tests.bot_api.feed import Feed
+from tests.bot_api.files import Files
+from tests.bot_api.refusals import RefusedError, bad_request
+from tests.bot_api.shown import Json, Shown, check_caption, check_text, rows_of
+
+PHOTO_BYTES = 10 << 20
+POLL_S = 50.0
+
+Upload = tuple[str, bytes]  # name, content
+
+
+@dataclass(frozen=True)
+class Call:
+    """``values`` are decoded; ``uploads`` by the name of their field."""
+
+    values: Mapping[str, object]
+    uploads: Mapping[str, Upload]
+
+    def text(self, name: str) -> str:
+        return str(self.values.get(name, ""))
+
+    def number(self, name: str, default: int = 0) -> int:
+        return int(float(str(self.values.get(name, default))))
+
+    def flag(self, name: str) -> bool:
+        return str(self.values.get(name, "")).lower() == "true"
+
+
+@dataclass
+class Methods:
+    feed: Feed
+    files: Files
+    chats: Chats
+    menus: dict[str, list[Json]] = field(default_factory=dict)
+    queries: set[str] = field(default_factory=set)
+    query_ids: Iterator[int] = field(default_factory=lambda: itertools.count(90_000))
+    answered: list[str] = field(default_factory=list)
+    webhook: str = ""
+
+    def table(self) -> dict[str, Callable[[Call], Awaitable[object]]]:
+        return {
+            "getme": self.get_me,
+            "getupdates": self.get_updates,
+            "deletewebhook": self.delete_webhook,
+            "setwebhook": self.set_webhook,
+            "setmycommands": self.set_my_commands,
+            "getfile": self.get_file,
+            "answercallbackquery": self.answer_callback_query,
+            "sendmessage": self.send_message,
+            "senddocument": self.send_document,
+            "sendphoto": self.send_photo,
+            "sendmediagroup": self.send_media_group,
+            "editmessagetext": self.edit_text,
+            "editmessagecaption": self.edit_caption,
+            "editmessagemedia": self.edit_media,
+            "editmessagereplymarkup": self.edit_markup,
+            "deletemessage": self.delete_message,
+        }
+
+    async def get_me(self, _: Call) -> Json:
+        return BOT | {"can_join_groups": True, "can_read_all_group_messages": False}
+
+    async def get_updates(self, call: Call) -> object:
+        if self.webhook:
+            raise RefusedError(
+                409,
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook "
+                "to delete the webhook first",
+            )
+        if isinstance(wanted := call.values.get("allowed_updates"), list):
+            self.feed.wanted = tuple(wanted)
+        limit = min(100, call.number("limit", 100))
+        wait_s = min(POLL_S, call.number("timeout"))
+        return await self.feed.get(call.number("offset"), limit, wait_s)
+
+    async def delete_webhook(self, _: Call) -> bool:
+        self.webhook = ""
+        return True
+
+    async def set_webhook(self, call: Call) -> bool:
+        self.webhook = call.text("url")
+        return True
+
+    async def set_my_commands(self, call: Call) -> bool:
+        commands = call.values.get("commands")
+        code = call.text("language_code")
+        if not isinstance(commands, list) or len(code) not in (0, 2):
+            raise bad_request("can't parse commands")
+        for one in commands:
+            if not 1 <= len(one["description"]) <= 256:
+                raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
+        self.menus[code] = commands
+        return True
+
+    async def get_file(self, call: Call) -> Json:
+        return self.files.get_file(call.text("file_id"))
+
+    async def answer_callback_query(self, call: Call) -> bool:
+        query = call.text("callback_query_id")
+        if query not in self.queries:
+            raise bad_request(
+                "query is too old and response timeout expired or query ID is invalid"
+            )
+        self.queries.discard(query)
+        self.answered.append(query)
+        return True
+
+    async def send_message(self, call: Call) -> Json:
+        chat = self.chats.writable(call.values.get("chat_id"))
+        text, spans = entities.parse(call.text("text"), call.text("parse_mode"))
+        check_text(text)
+        return await self._show(chat, call, text, spans)
+
+    async def send_document(self, call: Call) -> Json:
+        chat = self.chats.writable(call.values.get("chat_id"))
+        media = self._media("document", call.text("document") or "attach://document", call)
+        return await self._show_media(chat, call, media)
+
+    async def send_photo(self, call: Call) -> Json:
+        chat = self.chats.writable(call.values.get("chat_id"))
+        media = self._media("photo", call.text("photo") or "attach://photo", call)
+        return await self._show_media(chat, call, media)
+
+    async def send_media_group(self, call: Call) -> list[Json]:
+        chat = self.chats.writable(call.values.get("chat_id"))
+        items = call.values.get("media")
+        if not isinstance(items, list) or not 2 <= len(items) <= 10:
+            raise bad_request("expected 2-10 media")
+        shown = []
+        for one in items:
+            media = self._media(str(one["type"]), str(one["media"]), call)
+            parts = Call({**call.values, **one}, call.uploads)
+            shown.append(await self._show_media(chat, parts, media))
+        return shown
+
+    async def edit_text(self, call: Call) -> Json:
+        chat, shown = self._editable(call)
+        if shown.media:
+            raise bad_request("there is no text in the message to edit")
+        text, spans = entities.parse(call.text("text"), call.text("parse_mode"))
+        check_text(text)
+        rows = rows_of(call.values.get("reply_markup"))
+        await self.chats.change(shown, rows, text=text, entities=spans)
+        return self.chats.json(chat, shown)
+
+    async def edit_caption(self, call: Call) -> Json:
+        chat, shown = self._editable(call)
+        if not shown.media:
+            raise bad_request("there is no caption in the message to edit")
+        text, spans = entities.parse(call.text("caption"), call.text("parse_mode"))
+        check_caption(text)
+        rows = rows_of(call.values.get("reply_markup"))
+        await self.chats.change(shown, rows, text=text, entities=spans)
+        return self.chats.json(chat, shown)
+
+    async def edit_media(self, call: Call) -> Json:
+        chat, shown = self._editable(call)
+        given = call.values.get("media")
+        if not isinstance(given, dict):
+            raise bad_request("can't parse media")
+        media, data = self._media(str(given["type"]), str(given["media"]), call)
+        text, spans = entities.parse(
+            str(given.get("caption", "")), str(given.get("parse_mode", ""))
+        )
+        check_caption(text)
+        rows = rows_of(call.values.get("reply_markup"))
+        await self.chats.change(shown, rows, text=text, entities=spans, media=media)
+        shown.data = data
+        return self.chats.json(chat, shown)
+
+    async def edit_markup(self, call: Call) -> Json:
+        chat, shown = self._editable(call)
+        await self.chats.change(shown, rows_of(call.values.get("reply_markup")))
+        return self.chats.json(chat, shown)
+
+    async def delete_message(self, call: Call) -> bool:
+        chat = self.chats.writable(call.values.get("chat_id"))
+        number = call.number("message_id")
+        if all(one.message_id != number for one in chat.messages):
+            raise bad_request("message to delete not found")
+        chat.messages = [one for one in chat.messages if one.message_id != number]
+        await self.chats.tell()
+        return True
+
+    def _editable(self, call: Call) -> tuple[Chat, Shown]:
+        chat = self.chats.writable(call.values.get("chat_id"))
+        return chat, self.chats.editable(chat, call.values.get("message_id"))
+
+    def _media(self, kind: str, source: str, call: Call) -> tuple[Json, bytes]:
+        """A file of this call (``attach://field``) or one that the server has already."""
+        if source.startswith("attach://"):
+            field_name = source.removeprefix("attach://")
+            if field_name not in call.uploads:
+                raise bad_request(f"there is no file {field_name} in the request")
+            name, data = call.uploads[field_name]
+            if not data:
+                raise bad_request("file must be non-empty")
+            held = self.files.hold(data, name, f"{kind}s")
+        else:
+            held = self.files.find(source)
+            name = held.path
+        size = len(held.data)
+        common: Json = {"file_id": held.file_id, "file_unique_id": held.path, "file_size": size}
+        if kind == "photo":
+            if size > PHOTO_BYTES:
+                raise bad_request("PHOTO_INVALID_DIMENSIONS")
+            return {"photo": [common | {"width": 512, "height": 512}]}, held.data
+        return {"document": common | {"file_name": name}}, held.data
+
+    async def _show_media(self, chat: Chat, call: Call, media: tuple[Json, bytes]) -> Json:
+        text, spans = entities.parse(call.text("caption"), call.text("parse_mode"))
+        check_caption(text)
+        return await self._show(chat, call, text, spans, media)
+
+    async def _show(
+        self,
+        chat: Chat,
+        call: Call,
+        text: str,
+        spans: list[entities.Entity],
+        media: tuple[Json, bytes] = ({}, b""),
+    ) -> Json:
+        reply = call.values.get("reply_parameters")
+        shown = await self.chats.add(
+            chat,
+            BOT,
+            text,
+            entities=spans,
+            rows=rows_of(call.values.get("reply_markup")),
+            media=media[0] or None,
+            data=media[1],
+            silent=call.flag("disable_notification"),
+            reply_to=int(reply["message_id"]) if isinstance(reply, dict) else None,
+        )
+        return self.chats.json(chat, shown)

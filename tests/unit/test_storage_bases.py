@@ -1,0 +1,51 @@
+"""What is wrong in the list of base models is said at the start, not in somebody's order."""
+
+from pathlib import Path
+
+import pytest
+
+from storage import bases
+
+ENTRY = '[own]\nfamily = "sd15"\npath = "model"\n'
+
+
+def load(tmp_path: Path, more: str) -> bases.Base:
+    (tmp_path / "bases.toml").write_text(ENTRY + more)
+    return bases.load(tmp_path, None)["own"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('steps = "many"', "steps cannot be 'many'"),
+        ("steps = 7.5", "steps cannot be 7.5"),
+        ("learning_rate = true", "learning_rate cannot be True"),
+        ("rank = 100000", "rank 100000 is outside 1..256"),
+        ("resolution = 513", "not a multiple of 8"),
+        ('precision = "fp8"', "precision 'fp8' is not one of"),
+        ("minutes = nan", "minutes nan is no time"),
+        ("step = 100", "step is not known"),
+    ],
+)
+def test_a_wrong_value_names_the_base_and_itself(tmp_path: Path, line: str, said: str) -> None:
+    with pytest.raises(bases.BasesFileError, match=r"\[own\]") as caught:
+        load(tmp_path, line)
+    assert said in str(caught.value)
+
+
+def test_a_whole_number_may_be_a_learning_rate(tmp_path: Path) -> None:
+    assert load(tmp_path, "learning_rate = 1").overrides.learning_rate == 1.0
+
+
+def test_a_list_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(bases.BasesFileError, match=r"no\.toml"):
+        bases.load(tmp_path, tmp_path / "no.toml")
+
+
+def test_a_path_is_found_from_the_list_and_not_from_here(tmp_path: Path) -> None:
+    assert load(tmp_path, "").path == tmp_path / "model"
+
+
+def test_the_demo_may_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "bases.toml").write_text('[demo]\nfamily = "sd15"\npath = "p"\nsteps = 9\n')
+    assert bases.load(tmp_path, None)["demo"].overrides.steps == 9
