@@ -1,14 +1,18 @@
 """The base models that this server offers: the demo, and what the operator lists in a file."""
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
+from storage.job import MIN_PHOTOS
 from trainer.params import FAMILIES
-from trainer.presets import Overrides
+from trainer.presets import Overrides, params_for
 
 DEMO = "demo"
+OWN_KEYS = frozenset({"title", "family", "path", "minutes"})
 ID = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it goes into buttons, which are short
 
 
@@ -63,12 +67,33 @@ def _base(name: str, entry: dict[str, object], folder: Path) -> Base:
     family = str(entry["family"])
     if family not in FAMILIES:
         raise ValueError(f"[{name}] family {family!r} is not one of: {', '.join(FAMILIES)}")
-    own = {key: value for key, value in entry.items() if key in Overrides.__dataclass_fields__}
+    minutes = float(str(entry.get("minutes", 15)))
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise ValueError(f"[{name}] minutes {minutes:g} is no time")
     return Base(
         id=name,
         title=str(entry.get("title", name)),
         family=family,
         path=folder / Path(str(entry["path"])).expanduser(),
-        overrides=Overrides(**own),  # type: ignore[arg-type]  # TrainParams checks the values
-        minutes=float(str(entry.get("minutes", 15))),
+        overrides=_overrides(name, family, entry),
+        minutes=minutes,
     )
+
+
+def _overrides(name: str, family: str, entry: dict[str, object]) -> Overrides:
+    """Checked here, at the start: later it would be somebody's order that fails."""
+    kinds = get_type_hints(Overrides)
+    if unknown := sorted(entry.keys() - kinds.keys() - OWN_KEYS):
+        raise ValueError(f"[{name}] {unknown[0]} is not known")
+    own = {key: entry[key] for key in entry.keys() & kinds.keys()}
+    if type(own.get("learning_rate")) is int:
+        own["learning_rate"] = float(str(own["learning_rate"]))
+    for key, value in own.items():
+        if isinstance(value, bool) or not isinstance(value, kinds[key]):
+            raise TypeError(f"[{name}] {key} cannot be {value!r}")
+    overrides = Overrides(**own)  # type: ignore[arg-type]  # just checked
+    try:
+        params_for(name, family, ("trigger", "thing"), MIN_PHOTOS, overrides)
+    except ValueError as error:
+        raise ValueError(f"[{name}] {error}") from error
+    return overrides

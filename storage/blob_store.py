@@ -57,6 +57,8 @@ class LocalBlobs:
         target = self.path(key)
         if target.exists():
             _same_or_raise(target, content, key)
+            # Whoever put it first may have been killed before this.
+            fsync_folder(target.parent)
             return
         _make_folders(target.parent, self.root)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")

@@ -50,9 +50,8 @@ async def mark_shown(tx: Tx, chat: str, version: int, panel_ref: str) -> None:
 
 async def unshown(tx: Tx, platforms: Collection[str]) -> list[str]:
     """Chats of these networks that show less than what is stored."""
-    ours = sa.or_(
-        *(conversations.c.chat.startswith(f"{name}:", autoescape=True) for name in platforms)
-    )
+    named = (conversations.c.chat.startswith(f"{name}:", autoescape=True) for name in platforms)
+    ours = sa.or_(sa.false(), *named)
     behind = conversations.c.shown_version < conversations.c.version
     found = await tx.execute(sa.select(conversations.c.chat).where(behind, ours))
     return [row.chat for row in found]

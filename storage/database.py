@@ -14,9 +14,9 @@ from storage import migrate
 Tx = AsyncConnection
 
 PRAGMAS = (
+    "PRAGMA busy_timeout = 30000",  # first, so that the others wait too
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 30000",
     "PRAGMA foreign_keys = ON",
 )
 
@@ -32,15 +32,24 @@ class Database:
     @classmethod
     async def open(cls, url: str) -> "Database":
         """Migrate if need be, under a lock, then open."""
-        await asyncio.to_thread(migrate.to_newest, url)
         if make_url(url).get_backend_name() != "sqlite":
-            engine = create_async_engine(url)
-            return cls(engine, engine)
+            return await cls._open_postgres(url)
+        await asyncio.to_thread(migrate.sqlite_to_newest, make_url(url))
         writer = create_async_engine(url, pool_size=1, max_overflow=0)
         readers = create_async_engine(url, pool_size=4, max_overflow=0)
         for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
             _prepare(engine, begin)
         return cls(writer, readers)
+
+    @classmethod
+    async def _open_postgres(cls, url: str) -> "Database":
+        engine = create_async_engine(url)
+        try:
+            await migrate.postgres_to_newest(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine, engine)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:

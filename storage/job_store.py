@@ -320,7 +320,8 @@ async def of_person(tx: Tx, person: str, *, limit: int = 20) -> list[Job]:
 
 async def unsent(tx: Tx, platforms: Collection[str], *, limit: int = 100) -> list[Job]:
     """Jobs of these networks whose chat shows an older version, longest waiting first."""
-    ours = sa.or_(*(jobs.c.chat.startswith(f"{name}:", autoescape=True) for name in platforms))
+    named = (jobs.c.chat.startswith(f"{name}:", autoescape=True) for name in platforms)
+    ours = sa.or_(sa.false(), *named)
     behind = sa.select(jobs).where(jobs.c.sent_version < jobs.c.version, ours)
     return await _many(tx, behind.order_by(jobs.c.updated_at).limit(limit))
 

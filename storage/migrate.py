@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -17,51 +18,60 @@ class NewerSchemaError(Exception):
     """The database was written by a newer lorabot; update this one before it touches it."""
 
 
-def to_newest(url: str) -> None:
-    """Run what is missing. Alembic is imported only then: it costs time and memory."""
-    sync = _synchronous(make_url(url))
-    engine = sa.create_engine(sync, poolclass=sa.NullPool)
-    with _locked(sync, engine):
-        found = _version(engine)
-        if found is not None and found > HEAD:
-            raise NewerSchemaError(f"schema {found}, this version knows {HEAD}")
-        if found != HEAD:
-            _upgrade(engine)
+def sqlite_to_newest(url: URL) -> None:
+    """Run what is missing, all of it or nothing: a start that is killed can be repeated."""
+    # The driver must not manage transactions: by itself it commits before each CREATE TABLE.
+    engine = sa.create_engine(
+        url.set(drivername="sqlite"),
+        poolclass=sa.NullPool,
+        connect_args={"isolation_level": None, "timeout": 30},
+    )
+    with _locked(url), engine.connect() as connection:
+        if _is_newest(connection):
+            return
+        # Kept in the file. Done here, because whoever switches must be alone with it.
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _upgrade(connection)
+        connection.commit()
 
 
-def _synchronous(url: URL) -> URL:
-    """Migrations are plain code: the same database through its ordinary driver."""
-    names = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-    return url.set(drivername=names[url.get_backend_name()])
+async def postgres_to_newest(engine: AsyncEngine) -> None:
+    """The same through the driver that the program itself uses; the lock ends with the commit."""
+    async with engine.begin() as connection:
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        if not await connection.run_sync(_is_newest):
+            await connection.run_sync(_upgrade)
 
 
-def _version(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+def _is_newest(connection: sa.Connection) -> bool:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return False
+    found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if found is not None and found > HEAD:
+        raise NewerSchemaError(f"schema {found}, this version knows {HEAD}")
+    return found == HEAD
 
 
-def _upgrade(engine: sa.Engine) -> None:
+def _upgrade(connection: sa.Connection) -> None:
+    # Imported only when there is something to do: it costs time and memory.
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextmanager
-def _locked(url: URL, engine: sa.Engine) -> Iterator[None]:
-    if url.get_backend_name() == "sqlite" and url.database:
-        path = Path(url.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f"{path.name}.migrating").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+def _locked(url: URL) -> Iterator[None]:
+    """One process at a time; a database in memory has only one."""
+    if not url.database or url.database == ":memory:":
+        yield
         return
-    with engine.connect() as connection:
-        connection.execute(sa.text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+    path = Path(url.database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.migrating").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield

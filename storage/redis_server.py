@@ -128,4 +128,6 @@ class RedisServer:
             pause = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
             log.warning("the built-in Redis ended; again in %.1f s", pause)
             await asyncio.sleep(pause)
-            await self._launch(binary)
+            # No memory for a child, say: the next round tries again.
+            with suppress(OSError):
+                await self._launch(binary)
