@@ -20,7 +20,7 @@ from bot.reading import Reader
 from bot.render import render
 from bot.screen import Button, Line
 from bot.sending import edit_or_send, send
-from storage import job_store
+from storage import job_lists, job_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.job import Job, JobState
@@ -72,7 +72,7 @@ class Notifier:
             while True:
                 self._woken.clear()
                 async with self._database.read() as tx:
-                    behind = await job_store.unsent(tx, list(self._frontends))
+                    behind = await job_lists.unsent(tx, list(self._frontends))
                 if time.monotonic() > queue_look:
                     queue_look = time.monotonic() + QUEUE_LOOK_S
                     behind += await self._waiting()
@@ -88,7 +88,7 @@ class Notifier:
 
     async def _waiting(self) -> list[Job]:
         async with self._database.read() as tx:
-            line = await job_store.line(tx)
+            line = await job_lists.line(tx)
         ours = [job for job in line if job.chat.partition(":")[0] in self._frontends]
         return [job for job in ours if job.state is JobState.QUEUED]
 

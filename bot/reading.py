@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bot.estimate import start_times
 from bot.facts import Board, Facts
-from storage import job_store, people_store, worker_store
+from storage import job_lists, job_store, people_store, worker_store
 from storage.bases import Base
 from storage.database import Tx
 from storage.job import new_id
@@ -31,8 +31,8 @@ class Reader:
             first_name=person.name,
             is_admin=person.id in self.settings.admin_ids,
             bases=self.bases,
-            taken=await job_store.names_of(tx, person.id),
-            jobs=tuple(await job_store.of_person(tx, person.id)),
+            taken=await job_lists.names_of(tx, person.id),
+            jobs=tuple(await job_lists.of_person(tx, person.id)),
             pressed=pressed,
             seconds=seconds,
             board=await self.board(tx, seconds, now),
@@ -42,12 +42,12 @@ class Reader:
         """How long a training takes: this server's own past runs, before them the first guess."""
         found = {}
         for base in self.bases:
-            typical = await job_store.typical_seconds(tx, base.id)
+            typical = await job_lists.typical_seconds(tx, base.id)
             found[base.id] = base.minutes * 60 if typical is None else typical
         return found
 
     async def board(self, tx: Tx, seconds: dict[str, float], now: float) -> Board:
-        line = await job_store.line(tx)
+        line = await job_lists.line(tx)
         online = await worker_store.online(tx, now=now)
         starts_in, next_in = start_times(line, seconds, online, now)
         people = await people_store.get(tx, {job.person for job in line})

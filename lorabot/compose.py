@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from bot.links import Links, secret_key
 from bot.notifier import Notifier, Post
 from bot.presenter import Presenter
 from bot.reading import Reader
-from storage import bases
+from storage import bases, inbox_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.doorbell import Doorbell
@@ -22,6 +23,8 @@ from storage.settings import Settings
 log = logging.getLogger(__name__)
 
 EXIT_CONFIG = 78
+REMEMBER_S = 14 * 24 * 3600.0
+FORGET_EVERY_S = 6 * 3600.0
 
 
 async def serve_bot(settings: Settings) -> int:
@@ -82,10 +85,12 @@ class Bot:
     presenter: Presenter
     notifier: Notifier
     doorbell: Doorbell
+    database: Database
 
     def parts(self) -> list[Coroutine[None, None, None]]:
         networks = [_serve(one, self.dialogue.receive) for one in self.frontends]
-        return [*networks, self.presenter.run(), self.notifier.run()]
+        own = [self.presenter.run(), self.notifier.run(), forget_updates(self.database)]
+        return [*networks, *own]
 
 
 def assemble(settings: Settings, database: Database, frontends: Sequence[Frontend]) -> Bot:
@@ -113,7 +118,16 @@ def assemble(settings: Settings, database: Database, frontends: Sequence[Fronten
         presenter=presenter,
         notifier=notifier,
         doorbell=doorbell,
+        database=database,
     )
+
+
+async def forget_updates(database: Database) -> None:
+    """Ids of updates are kept against repetitions; no network repeats one after so long."""
+    while True:
+        async with database.write() as tx:
+            await inbox_store.forget(tx, before=time.time() - REMEMBER_S)
+        await asyncio.sleep(FORGET_EVERY_S)
 
 
 async def converse(

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from bot.frontends.console import CHAT, Console
 from lorabot import compose, up
-from storage import job_store
+from storage import job_lists
 from storage.database import Database
 from storage.job import LIVE
 from storage.settings import Settings
@@ -54,7 +54,7 @@ async def _leave(console: Console, database: Database, stop: asyncio.Event) -> N
     await asyncio.wait({done, stopping}, return_when=asyncio.FIRST_COMPLETED)
     while not stop.is_set():
         async with database.read() as tx:
-            jobs = await job_store.of_person(tx, CHAT)
+            jobs = await job_lists.of_person(tx, CHAT)
         # The last words of a job are its result and its final status; both are shown by then.
         waiting = [job for job in jobs if job.state in LIVE or job.sent_version < job.version]
         if not waiting:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage.die_with_parent import under
 from storage.redis_server import RedisServer
 from storage.settings import Settings
 
@@ -52,14 +53,14 @@ async def start(
     command: str, environment: dict[str, str], log_file: Path | None
 ) -> asyncio.subprocess.Process:
     """A child that dies with this process and is out of reach of the terminal's Ctrl+C."""
-    argv = [sys.executable, "-m", "storage.die_with_parent", sys.executable, "-m", "lorabot"]
+    argv = under([sys.executable, "-m", "lorabot", command])
     with contextlib.ExitStack() as open_files:
         out = None
         if log_file is not None:
             log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             out = open_files.enter_context(log_file.open("ab"))
         return await asyncio.create_subprocess_exec(
-            *argv, command, env=environment, start_new_session=True, stdout=out, stderr=out
+            *argv, env=environment, start_new_session=True, stdout=out, stderr=out
         )
 
 

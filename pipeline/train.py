@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from storage.die_with_parent import under
 from trainer.run import EXIT_RESUMABLE, Failed, Failure, Finished, Message, Progress, RunSpec
 
 GRACE_S = 20.0  # SIGTERM finishes a step and writes a checkpoint
@@ -79,7 +79,7 @@ async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
     argv = backend.command(order.spec, order.home)
     async with _device(order) as lock:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "storage.die_with_parent", *argv),
+            *under(argv),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

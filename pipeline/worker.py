@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from pipeline.lease import Halt, Lease
 from pipeline.run import Shop, run_job
 from pipeline.train import Backend
-from storage import bases, doorbell, host, job_store, worker_store
+from storage import bases, doorbell, host, job_release, job_store, worker_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.job import FINAL, Job
@@ -60,7 +60,7 @@ class Bench:
         settings = self.shop.settings
         try:
             async with self.shop.database.write() as tx:
-                await job_store.release_expired(
+                await job_release.release_expired(
                     tx, now=time.time(), max_attempts=settings.max_attempts
                 )
                 return await job_store.claim(
@@ -171,7 +171,7 @@ async def serve(
 async def _tidy_up(shop: Shop, bench: Bench) -> None:
     """What a killed predecessor left: its leases now, and folders of jobs that have ended."""
     async with shop.database.write() as tx:
-        freed = await job_store.release_dead(
+        freed = await job_release.release_dead(
             tx,
             bench.owner.host,
             bench.owner.boot_id,

@@ -1,4 +1,4 @@
-"""``python -m storage.die_with_parent COMMAND ...``: the command dies with whoever started it.
+"""``python -m storage.die_with_parent PID COMMAND ...``: COMMAND dies with its parent, PID.
 
 Linux only; elsewhere the command runs as it is, and its parent has to clean up. A program of its
 own, because code between fork and exec must not run in a process with threads.
@@ -12,14 +12,19 @@ import sys
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
+def under(command: list[str]) -> list[str]:
+    """The command line that runs ``command`` as a child which dies with this process."""
+    return [sys.executable, "-m", "storage.die_with_parent", str(os.getpid()), *command]
+
+
 def main() -> None:
-    parent = os.getppid()
+    parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         # The parent may have died before the signal was asked for.
         if os.getppid() != parent:
             sys.exit(1)
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  it becomes the command
+    os.execvp(command[0], command)  # noqa: S606  it becomes the command
 
 
 if __name__ == "__main__":

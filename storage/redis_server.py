@@ -7,7 +7,6 @@ import asyncio
 import importlib.util
 import logging
 import shutil
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from storage.die_with_parent import under
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class RedisServer:
         }
         argv = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "storage.die_with_parent", str(binary), *argv),
+            *under([str(binary), *argv]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

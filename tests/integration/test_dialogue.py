@@ -22,7 +22,7 @@ from bot.frontend import (
 )
 from bot.screen import parse_data
 from lorabot.compose import Bot, assemble
-from storage import job_store
+from storage import job_lists, job_store
 from storage.database import Database
 from storage.job import Artifact, Job, JobState
 from storage.people_store import Person
@@ -90,7 +90,7 @@ class Chat:
         await self.press("✅ Done", chat)
         await self.press("🚀", chat)
         async with self.database.read() as tx:
-            return (await job_store.of_person(tx, chat))[0]
+            return (await job_lists.of_person(tx, chat))[0]
 
     async def until_done(self, job: Job) -> Job:
         async def look() -> Job | None:

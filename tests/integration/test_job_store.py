@@ -11,7 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import conversation_store, host, inbox_store, job_store, worker_store
+from storage import (
+    conversation_store,
+    host,
+    inbox_store,
+    job_lists,
+    job_release,
+    job_store,
+    worker_store,
+)
 from storage.database import Database
 from storage.job import NEXT, RUNNING, Artifact, Failure, Job, JobState
 from tests.jobs import make_job
@@ -93,8 +101,8 @@ async def test_the_order_is_priority_then_fairness_then_age(database: Database) 
     other = await put(database, person="web:other", created_at=3.0)
     urgent = await put(database, person="web:busy", created_at=4.0, priority=1)
     async with database.read() as tx:
-        order = [job.id for job in await job_store.line(tx)]
-        places = [await job_store.place(tx, one) for one in order]
+        order = [job.id for job in await job_lists.line(tx)]
+        places = [await job_lists.place(tx, one) for one in order]
     assert order == [first.id, urgent.id, other.id, busy.id]
     assert places == [None, 1, 2, 3]
     claimed = [await claim(database) for _ in range(3)]
@@ -105,8 +113,8 @@ async def test_a_silent_worker_gives_the_job_back(database: Database) -> None:
     job = await put(database)
     await claim(database, now=2000.0)
     async with database.write() as tx:
-        assert await job_store.release_expired(tx, now=2029.0, max_attempts=3) == []
-        assert await job_store.release_expired(tx, now=2031.0, max_attempts=3) == [job.id]
+        assert await job_release.release_expired(tx, now=2029.0, max_attempts=3) == []
+        assert await job_release.release_expired(tx, now=2031.0, max_attempts=3) == [job.id]
     again = await claim(database)
     assert again is not None
     assert (again.fence, again.attempts) == (2, 2)
@@ -117,7 +125,7 @@ async def test_a_job_that_kills_its_workers_ends(database: Database) -> None:
     for _ in range(3):
         await claim(database)
         async with database.write() as tx:
-            await job_store.release_expired(tx, now=9999.0, max_attempts=3)
+            await job_release.release_expired(tx, now=9999.0, max_attempts=3)
     ended = await get(database, job.id)
     assert ended.state is JobState.FAILED
     assert ended.failure is not None
@@ -140,7 +148,7 @@ async def test_the_leases_of_dead_processes_are_free_at_once(database: Database)
     async with database.write() as tx:
         await job_store.claim(tx, OWNER, lease_s=LEASE_S, now=1, job_id=mine.id)
         await job_store.claim(tx, gone, lease_s=LEASE_S, now=1, job_id=theirs.id)
-        freed = await job_store.release_dead(
+        freed = await job_release.release_dead(
             tx, OWNER.host, OWNER.boot_id, host.alive, now=2, max_attempts=3
         )
     assert freed == [theirs.id]
@@ -173,18 +181,18 @@ async def test_a_cancel_wins_over_a_dead_worker(database: Database) -> None:
     await claim(database)
     async with database.write() as tx:
         await job_store.request_cancel(tx, job.id, now=1)
-        await job_store.release_expired(tx, now=9999.0, max_attempts=3)
+        await job_release.release_expired(tx, now=9999.0, max_attempts=3)
     assert (await get(database, job.id)).state is JobState.CANCELLED
 
 
 async def test_what_a_chat_shows_never_goes_back(database: Database) -> None:
     job = await put(database, version=5)
     async with database.write() as tx:
-        assert [one.id for one in await job_store.unsent(tx, ["web"])] == [job.id]
-        assert await job_store.unsent(tx, ["tg"]) == []
+        assert [one.id for one in await job_lists.unsent(tx, ["web"])] == [job.id]
+        assert await job_lists.unsent(tx, ["tg"]) == []
         await job_store.mark_sent(tx, job.id, 5, status_ref="m1")
         await job_store.mark_sent(tx, job.id, 3)
-        assert await job_store.unsent(tx, ["web"]) == []
+        assert await job_lists.unsent(tx, ["web"]) == []
     assert (await get(database, job.id)).status_ref == "m1"
 
 
@@ -246,7 +254,7 @@ async def test_no_sequence_of_calls_leaves_the_table_of_states(
                 case "renew":
                     await job_store.renew(tx, job.id, before.fence, lease_s=1, now=number)
                 case "expire":
-                    await job_store.release_expired(tx, now=number + 9, max_attempts=3)
+                    await job_release.release_expired(tx, now=number + 9, max_attempts=3)
                 case "cancel":
                     await job_store.request_cancel(tx, job.id, now=number)
                 case "requeue":

@@ -4,6 +4,7 @@ from storage import (
     chat_log,
     conversation_store,
     inbox_store,
+    job_lists,
     job_store,
     people_store,
     worker_store,
@@ -68,7 +69,7 @@ async def test_another_network_has_nothing_to_show(database: Database) -> None:
         await job_store.add(tx, make_job(chat="tg:1"))
         for networks in (["web"], ["t"], ["%"], []):
             assert await conversation_store.unshown(tx, networks) == []
-            assert await job_store.unsent(tx, networks) == []
+            assert await job_lists.unsent(tx, networks) == []
 
 
 async def test_a_handled_update_keeps_its_number_but_not_its_words(database: Database) -> None:

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-from storage import job_store, migrate
+from storage import job_lists, job_store, migrate
 from storage.database import Database
 from storage.job import Job
 from storage.schema import metadata
@@ -22,7 +22,7 @@ from tests.jobs import make_job
 
 ONE_WRITE = """
 import asyncio, sys
-from storage import job_store
+from storage import job_lists, job_store
 from storage.database import Database
 from tests.jobs import make_job
 
@@ -37,7 +37,7 @@ asyncio.run(main())
 """
 CLAIM_ALL = """
 import asyncio, sys
-from storage import host, job_store
+from storage import host, job_lists, job_store
 from storage.database import Database
 
 async def main():
@@ -127,7 +127,7 @@ async def test_a_database_that_somebody_writes_to_can_be_opened(tmp_path: Path) 
         other.execute("BEGIN IMMEDIATE")
         database = await Database.open(url_of(tmp_path / "a.db"))
         async with database.read() as tx:
-            assert await job_store.line(tx) == []
+            assert await job_lists.line(tx) == []
         await database.close()
 
 
@@ -147,17 +147,17 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(database: Database
     with pytest.raises(IntegrityError):
         await add_all(database, lost, kept)
     async with database.read() as tx:
-        assert [job.id for job in await job_store.line(tx)] == [kept.id]
+        assert [job.id for job in await job_lists.line(tx)] == [kept.id]
 
 
 async def test_a_reader_sees_one_moment_while_others_write(database: Database) -> None:
     async with database.read() as reading:
-        assert await job_store.line(reading) == []
+        assert await job_lists.line(reading) == []
         async with database.write() as tx:
             await job_store.add(tx, make_job())
-        assert await job_store.line(reading) == []
+        assert await job_lists.line(reading) == []
     async with database.read() as reading:
-        assert len(await job_store.line(reading)) == 1
+        assert len(await job_lists.line(reading)) == 1
 
 
 async def test_two_coroutines_never_share_a_transaction(database: Database) -> None:
@@ -165,7 +165,7 @@ async def test_two_coroutines_never_share_a_transaction(database: Database) -> N
         second = asyncio.create_task(add_one(database))
         done, _ = await asyncio.wait({second}, timeout=0.05)
         assert not done
-        assert await job_store.line(first) == []
+        assert await job_lists.line(first) == []
     await second
 
 
@@ -209,7 +209,7 @@ async def test_a_cancel_while_another_process_holds_the_lock_does_no_harm(
     async with asyncio.timeout(5):
         await add_one(database)
     async with database.read() as tx:
-        assert len(await job_store.line(tx)) == 1
+        assert len(await job_lists.line(tx)) == 1
 
 
 async def test_processes_that_claim_at_once_get_each_job_once(

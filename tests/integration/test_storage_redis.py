@@ -146,8 +146,9 @@ def test_a_worker_waits_out_a_server_that_is_started_again() -> None:
 
 
 PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-m", "storage.die_with_parent", "sleep", "60"])
+import subprocess, time
+from storage.die_with_parent import under
+child = subprocess.Popen(under(["sleep", "60"]))
 print(child.pid, flush=True)
 time.sleep(60)
 """

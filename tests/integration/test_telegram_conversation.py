@@ -12,7 +12,7 @@ import pytest
 
 from bot.frontends.telegram import Telegram
 from lorabot.compose import converse
-from storage import inbox_store, job_store
+from storage import inbox_store, job_lists, job_store
 from storage.blob_store import LocalBlobs, artifact_key
 from storage.database import Database
 from storage.job import Artifact, Job, JobState
@@ -59,7 +59,7 @@ def bot(api: BotApi, database: Database, tmp_path: Path) -> Start:
 
 async def job_of(database: Database, person: Person) -> Job:
     async with database.read() as tx:
-        (job,) = await job_store.of_person(tx, person.name)
+        (job,) = await job_lists.of_person(tx, person.name)
     return job
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pipeline import run, train, worker
-from storage import host, job_store
+from storage import host, job_release, job_store
 from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database
 from storage.doorbell import Doorbell
@@ -202,7 +202,7 @@ async def test_a_worker_that_lost_its_lease_stops_and_publishes_nothing(place: P
     await place.until_step(job)
     other = replace(host.this_process(), name="other")
     async with place.database.write() as tx:
-        await job_store.release_expired(tx, now=time.time() + 99, max_attempts=3)
+        await job_release.release_expired(tx, now=time.time() + 99, max_attempts=3)
         taken = await job_store.claim(tx, other, lease_s=99, now=time.time())
     assert taken is not None
 
