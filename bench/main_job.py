@@ -108,7 +108,7 @@ async def once(folder: Path) -> dict[str, Any]:
         await person.download("⬇")
         whole = time.perf_counter() - began
         await watching
-        bot = service.child("lorabot", "bot")
+        bot = service.child("-m lorabot bot")
         assert bot is not None
         rss = bot.memory_info().rss / 1e6
         maps = " ".join(one.path for one in bot.memory_maps()) if psutil.LINUX else ""

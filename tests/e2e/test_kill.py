@@ -88,7 +88,7 @@ Blow = Callable[[Service], Awaitable[None]]
 
 
 async def blow_worker(service: Service) -> None:
-    await service.kill_child("lorabot", "worker")
+    await service.kill_child("-m lorabot worker")
 
 
 async def blow_trainer(service: Service) -> None:
@@ -96,7 +96,7 @@ async def blow_trainer(service: Service) -> None:
 
 
 async def blow_bot(service: Service) -> None:
-    await service.kill_child("lorabot", "bot")
+    await service.kill_child("-m lorabot bot")
 
 
 async def blow_redis(service: Service) -> None:
