@@ -5,13 +5,18 @@ its new lines are printed. The text is the same as everywhere.
 """
 
 import asyncio
+import codecs
 import glob
-import itertools
+import os
+import re
 import shlex
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from rich.console import Console as Screen
 from rich.text import Text as Styled
@@ -24,93 +29,149 @@ from storage.people_store import Person
 
 PLATFORM = "tty"
 CHAT = f"{PLATFORM}:local"
-EDIT_S = 0.5
 SETTLED_S = 0.6
-MARKS = (("**", "bold"), ("`", "cyan"))
+NAME_CHARS = 255  # no file system here has longer names
+FILES_AT_ONCE = 25  # a folder may be large; this many are read into memory together
+MARKS = re.compile(r"\*\*(?P<bold>[^*]+)\*\*|`(?P<cyan>[^`]+)`|(?P<magenta>[▓█░▒]{5,})")
+COMMAND = re.compile(r"/([A-Za-z_]+)(?:\s+(.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a number presses: a button's data, in one message."""
+
+    ref: str
+    data: str
 
 
 class Console:
     """``done`` is set when the reader has left; a pipe that ends waits for what it started."""
 
     platform = PLATFORM
-    limits = Limits(
-        text=100_000, in_file_bytes=50_000_000, edit_interval_s=EDIT_S, paths=True, idempotent=True
-    )
 
-    def __init__(self, screen: Screen | None = None) -> None:
+    def __init__(self, screen: Screen | None = None, keyboard: int | None = None) -> None:
         self.screen = screen or Screen(highlight=False, soft_wrap=True)
         self.done = asyncio.Event()
+        self.limits = Limits(
+            text=100_000,
+            in_file_bytes=50_000_000,
+            edit_interval_s=0.3 if self.screen.is_terminal else 1.0,
+            paths=True,
+            idempotent=True,
+        )
+        self._keyboard = sys.stdin.fileno() if keyboard is None else keyboard
         self._messages: dict[str, Message] = {}
-        self._last = ""
-        self._buttons: dict[int, str] = {}
+        self._keys: dict[int, Key] = {}
+        self._last = ""  # the message right above the cursor
+        self._height = 0
         self._spoke_at = 0.0
 
     async def send(self, chat: str, message: Message, *, key: str) -> str:
-        """A repeated key is the same message: said already, so only what is new is printed."""
+        """A repeated key is the same message: said already, so only what is new is shown."""
         if key in self._messages:
             await self.edit(chat, key, message)
             return key
-        self._messages[key] = message
-        self._last = key
-        self._print(message)
+        if message.buttons:
+            self._keys.clear()
+        self._show(key, message)
         return key
 
     async def edit(self, chat: str, ref: str, message: Message) -> None:  # noqa: ARG002  there is one
         before = self._messages.get(ref)
-        self._messages[ref] = message
         if before == message:
             return
-        if before is not None and ref == self._last and self.screen.is_terminal:
-            lines = len(before.text.splitlines()) + len(before.buttons)
-            # Up to where the message begins, and clear from there.
-            self.screen.file.write(f"\x1b[{lines}F\x1b[J")
-            self._print(message)
-            return
-        self._last = ref
-        self._print(message, before)
+        if self.screen.is_terminal:
+            self._show(ref, message)
+        else:
+            self._show(ref, message, before)
 
-    def _print(self, message: Message, before: Message | None = None) -> None:
+    def _show(self, ref: str, message: Message, before: Message | None = None) -> None:
         """All of it, or only what is new since ``before``."""
+        self._messages[ref] = message
         self._spoke_at = time.monotonic()
         seen = set(before.text.splitlines()) if before else set()
-        for line in message.text.splitlines():
-            if line not in seen:
-                self.screen.print(styled(line))
-        self._buttons = dict(enumerate((b.data for row in message.buttons for b in row), start=1))
-        if before is not None and before.buttons == message.buttons:
-            return
-        numbers = itertools.count(1)
+        lines = [styled(line) for line in message.text.splitlines() if line not in seen]
+        rows = list(self._rows(ref, message))
+        if before is None or before.buttons != message.buttons:
+            lines += [Styled(row, style="bold") for row in rows]
+        self._draw(ref, lines)
+
+    def _rows(self, ref: str, message: Message) -> Iterator[str]:
+        """Rows of buttons. An edited message takes free numbers: what others show stays true."""
+        self._keys = {number: key for number, key in self._keys.items() if key.ref != ref}
         for row in message.buttons:
-            parts = [f"[{next(numbers)}] {button.label}" for button in row]
-            self.screen.print(Styled("  ".join(parts), style="bold"))
+            words = []
+            for button in row:
+                if button.url:
+                    words.append(f"{button.label}: {button.url}")
+                    continue
+                number = next(n for n in range(1, len(self._keys) + 2) if n not in self._keys)
+                self._keys[number] = Key(ref, button.data)
+                words.append(f"[{number}] {button.label}")
+            yield "  ".join(words)
+
+    def _draw(self, ref: str, lines: list[Styled]) -> None:
+        """In place of the same message if that is the last thing on the screen."""
+        if not self.screen.is_terminal:
+            for line in lines:
+                self.screen.print(line)
+            return
+        width, height = self.screen.size
+        with self.screen.capture() as captured:
+            for line in lines:
+                self.screen.print(line, soft_wrap=False, width=max(width - 1, 1))
+        drawn = captured.get()
+        rows = drawn.count("\n")
+        if ref != self._last or max(rows, self._height) >= height:
+            drawn = f"\r\x1b[K\n{drawn}"
+        elif rows == self._height:
+            # The cursor returns to where it was: what is being typed below stays.
+            overwritten = drawn.replace("\n", "\x1b[K\n")
+            drawn = f"\x1b7\x1b[{rows}F{overwritten}\x1b8"
+        else:
+            drawn = f"\x1b[{self._height}F\x1b[J{drawn}"
+        self.screen.file.write(drawn)
+        self.screen.file.flush()
+        self._last, self._height = ref, rows
 
     async def run(self, receive: Receive) -> None:
         """Read lines until the input ends. Each line is one update."""
-        lines: asyncio.Queue[str | None] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def read() -> None:
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-            loop.call_soon_threadsafe(lines.put_nowait, None)
-
-        # A daemon, because nothing ends a thread that waits for a key.
-        threading.Thread(target=read, daemon=True, name="stdin").start()
+        lines = self._typed()
         await receive(self._incoming(Command("start")))
         await self._settle()
         while (line := await lines.get()) is not None:
-            if not line.strip():
-                continue
-            files = photos_of(line.strip())
-            incoming = (
-                self._incoming(None, files) if files else self._incoming(self._event(line.strip()))
-            )
             self._last = ""
-            await receive(incoming)
-            if not sys.stdin.isatty():
+            for incoming in self._updates(line.strip()):
+                await receive(incoming)
+            if not os.isatty(self._keyboard):
                 await self._settle()
         self.done.set()
         await asyncio.Event().wait()
+
+    def _typed(self) -> asyncio.Queue[str | None]:
+        """Lines as they are typed, then None. A daemon reads the bare descriptor: nothing can end
+        a thread that waits for a key, and a buffered reader's lock would hold up the exit.
+        """
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(line: str | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+
+        def read() -> None:
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            rest = ""
+            while data := _read(self._keyboard):
+                *whole, rest = (rest + decoder.decode(data)).split("\n")
+                for line in whole:
+                    tell(line)
+            if rest:
+                tell(rest)
+            tell(None)
+
+        threading.Thread(target=read, daemon=True, name="keyboard").start()
+        return lines
 
     async def _settle(self) -> None:
         """A pipe writes ahead; its next line is meant for what the bot says to this one."""
@@ -118,46 +179,81 @@ class Console:
         while (quiet := time.monotonic() - self._spoke_at) < SETTLED_S:  # noqa: ASYNC110
             await asyncio.sleep(SETTLED_S - quiet)
 
-    def _event(self, line: str) -> Event:
-        if line.isdecimal() and (data := self._buttons.get(int(line))) is not None:
-            parts = parse_data(data)
-            if parts is not None:
-                return Choice(*parts)
-        name, _, argument = line.removeprefix("/").partition(" ")
-        if line.startswith("/") and name.isidentifier():
-            return Command(name.lower(), argument.strip())
-        return Text(line)
+    def _updates(self, line: str) -> Iterator[Incoming]:
+        if not line:
+            return
+        if event := self._pressed(line) or command_of(line):
+            yield self._incoming(event)
+            return
+        try:
+            attachments = [attachment_of(path) for path in files_of(line)]
+        except OSError as error:
+            self.screen.print(f"{error.filename}: {error.strerror}", style="red")
+            return
+        for start in range(0, len(attachments), FILES_AT_ONCE):
+            yield self._incoming(None, attachments[start : start + FILES_AT_ONCE])
+        if not attachments:
+            yield self._incoming(Text(line))
 
-    def _incoming(self, event: Event | None, files: list[Path] | None = None) -> Incoming:
+    def _pressed(self, line: str) -> Choice | None:
+        key = self._keys.get(int(line)) if line.isdecimal() and len(line) < 4 else None
+        parts = parse_data(key.data) if key else None
+        return Choice(*parts) if parts else None
+
+    def _incoming(
+        self, event: Event | None, attachments: list[Attachment] | None = None
+    ) -> Incoming:
         return Incoming(
             platform=PLATFORM,
             update_id=new_id(),
             chat=CHAT,
-            person=Person(id=CHAT, name="terminal"),
+            person=Person(id=CHAT, name="terminal", language=os.environ.get("LANG", "")[:5]),
             event=event,
-            attachments=tuple(attachment_of(path) for path in files or ()),
+            attachments=tuple(attachments or ()),
         )
 
 
-def photos_of(line: str) -> list[Path]:
-    """The files that a line names: paths, quoted paths, patterns, folders. None: it is no path."""
+def _read(descriptor: int) -> bytes:
     try:
-        words = shlex.split(line)
-    except ValueError:
+        return os.read(descriptor, 65536)
+    except OSError:
+        # A terminal that was closed.
+        return b""
+
+
+def command_of(line: str) -> Command | None:
+    """``/train`` is a command, also where a folder of that name exists; ``/train/`` is a path."""
+    found = COMMAND.fullmatch(line)
+    return Command(found[1].lower(), (found[2] or "").strip()) if found else None
+
+
+def files_of(line: str) -> list[Path]:
+    """The files that a line names: paths, quoted paths, patterns, folders. None: it is text.
+
+    A bare word is text even where a folder has this name: it may be the answer to a question.
+    """
+    try:
+        named = [_named(word) for word in shlex.split(line)]
+    except (ValueError, RuntimeError):
+        # A quote without its other half, or the home of somebody unknown.
         return []
-    found: list[Path] = []
-    for word in words:
-        path = Path(word.removeprefix("file://")).expanduser()
-        if path.is_dir():
-            found += sorted(one for one in path.iterdir() if one.is_file())
-        elif path.is_file():
-            found.append(path)
-        else:
-            matches = sorted(glob.glob(str(path)))  # noqa: PTH207  the pattern may be absolute
-            if not matches:
-                return []
-            found += [Path(one) for one in matches if Path(one).is_file()]
-    return found
+    return [path for some in named for path in some] if all(named) else []
+
+
+def _named(word: str) -> list[Path]:
+    """Files of one word; a folder means what lies directly in it, except hidden files."""
+    local = unquote(urlsplit(word).path) if word.startswith("file://") else word
+    path = Path(local).expanduser()
+    if any(len(part) > NAME_CHARS for part in path.parts):
+        return []
+    looks_like_a_path = "/" in word or bool(path.suffix)
+    if path.is_dir():
+        inside = path.iterdir() if "/" in word else ()
+        return sorted(one for one in inside if one.is_file() and not one.name.startswith("."))
+    if path.is_file():
+        return [path] if looks_like_a_path else []
+    matches = glob.glob(str(path)) if looks_like_a_path else []  # noqa: PTH207  may be absolute
+    return sorted(one for one in map(Path, matches) if one.is_file())
 
 
 def attachment_of(path: Path) -> Attachment:
@@ -171,16 +267,12 @@ def attachment_of(path: Path) -> Attachment:
 
 
 def styled(line: str) -> Styled:
-    """Our two marks as styles; everything else is text, whatever it looks like."""
+    """Our marks as styles; everything else is text, whatever it looks like."""
     text = Styled()
-    _add(text, line, MARKS, "")
+    end = 0
+    for found in MARKS.finditer(line):
+        text.append(line[end : found.start()])
+        text.append(found[found.lastgroup or 0], style=found.lastgroup)
+        end = found.end()
+    text.append(line[end:])
     return text
-
-
-def _add(text: Styled, part: str, marks: tuple[tuple[str, str], ...], style: str) -> None:
-    if not marks:
-        text.append(part, style=style or None)
-        return
-    (mark, name), *rest = marks
-    for number, piece in enumerate(part.split(mark)):
-        _add(text, piece, tuple(rest), name if number % 2 else style)

@@ -12,7 +12,7 @@ from storage import chat_log
 from storage.database import Database
 
 PAGE = 200  # entries read at once
-MAX_STREAMS = 6  # a browser opens no more connections than this to one host
+MAX_STREAMS = 4  # a browser opens six connections to one host, and what is posted needs some
 
 
 @dataclass(eq=False, slots=True)

@@ -74,5 +74,5 @@ def hostname(host: str) -> str:
 
 def same_origin(origin: str, host: str) -> bool:
     """The Origin names this very host and port. A missing or `null` one does not."""
-    parts = urlsplit(origin)
-    return parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
+    scheme, _, rest = origin.partition("://")
+    return scheme in {"http", "https"} and rest.lower() == host.lower()

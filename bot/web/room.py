@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import re
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -26,6 +27,7 @@ from storage.blob_store import LocalBlobs, photo_key
 
 MAX_BODY_BYTES = 64_000
 PING_S = 15.0
+SEQ = re.compile(r"[0-9]{1,15}")
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{4,64}$")]
@@ -78,7 +80,7 @@ class Room:
     async def events(self, request: Request) -> Response:
         chat = self._chat(request)
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        stream = self.feed.events(chat, int(since) if since.isdecimal() else 0)
+        stream = self.feed.events(chat, int(since) if SEQ.fullmatch(since) else 0)
         return EventSourceResponse(stream, ping=PING_S, send_timeout=30)
 
     async def say(self, request: Request) -> Response:
@@ -190,6 +192,3 @@ async def _posted(request: Request, model: type[Posted]) -> Posted:
         raise HTTPException(400, "The request broke off.") from error
     except ValidationError as error:
         raise HTTPException(400, "Please write between 1 and 4000 letters.") from error
-
-
-Page = Callable[[Request], Awaitable[Response]]

@@ -1,30 +1,24 @@
 """The local page in a real browser, with the whole service behind it."""
 
 import base64
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
+from tests.browser import need_browser, open_page
 from tests.drawn import photos
 from tests.service import Service
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 SLOW_MS = 60_000
 
 
 @pytest.fixture(autouse=True)
 def browser_or_skip() -> None:
-    if CHROMIUM is None:
-        assert not os.environ.get("LORABOT_REQUIRE_BROWSER"), "no Chromium on this machine"
-        pytest.skip("needs a system Chromium (Debian: apt install chromium)")
+    need_browser()
 
 
 @pytest.fixture
@@ -38,14 +32,9 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 async def page(service: Service) -> AsyncIterator[Page]:
     """A page that must not complain: no script error, no refused resource."""
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page(viewport={"width": 900, "height": 1000})
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        await page.goto(service.address)
+    size = {"width": 900, "height": 1000}
+    async with open_page(service.address, complaints, viewport=size) as page:
         yield page
-        await browser.close()
     assert complaints == []
 
 
