@@ -11,8 +11,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import DBAPIError
+
 from bot import draft, intake
-from bot.conversation import CLASS_WORDS, step
+from bot.answers import CLASS_WORDS
+from bot.conversation import step
 from bot.draft import Conversation
 from bot.events import (
     Action,
@@ -43,6 +46,7 @@ from trainer.presets import params_for
 log = logging.getLogger(__name__)
 
 FETCH_TRIES = 3
+TAKEN_AT_ONCE = 4
 FETCH_PAUSE_S = 0.5
 
 
@@ -75,6 +79,10 @@ class Dialogue:
         """Returns when the update's effect is committed."""
         try:
             await self._receive(incoming)
+        except DBAPIError as error:
+            # The world's: nothing was committed, so the network must deliver it once more.
+            log.warning("the database did not take an update (%s)", type(error.orig).__name__)
+            raise
         except Exception:
             # Ours. The update counts as handled: the same one again would fail the same way.
             log.exception("an update of %s could not be handled", incoming.platform)
@@ -83,8 +91,10 @@ class Dialogue:
     async def _receive(self, incoming: Incoming) -> None:
         events = [] if incoming.event is None else [incoming.event]
         if incoming.attachments:
+            # A request may bring many large files; few of them are in memory at once.
+            gate = asyncio.Semaphore(TAKEN_AT_ONCE)
             taken = await asyncio.gather(
-                *(self._take(one, incoming.platform) for one in incoming.attachments)
+                *(self._take(one, incoming.platform, gate) for one in incoming.attachments)
             )
             events += [event for some in taken for event in some]
         async with self._locks[incoming.chat]:
@@ -152,8 +162,14 @@ class Dialogue:
                 pass
         return conversation
 
-    async def _take(self, attachment: Attachment, platform: str) -> list[Event]:
+    async def _take(
+        self, attachment: Attachment, platform: str, gate: asyncio.Semaphore
+    ) -> list[Event]:
         """Download and look: each picture in it becomes an event, and so does each refusal."""
+        async with gate:
+            return await self._look_into(attachment, platform)
+
+    async def _look_into(self, attachment: Attachment, platform: str) -> list[Event]:
         limit = self.frontends[platform].limits.in_file_bytes
         if (attachment.file_bytes or 0) > limit:
             args = {"size": (attachment.file_bytes or 0) // 1_000_000, "limit": limit // 1_000_000}

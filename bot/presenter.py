@@ -22,6 +22,7 @@ from bot.texts.catalog import Catalog, nearest
 from storage import conversation_store, people_store
 from storage.conversation_store import Stored
 from storage.database import Database
+from storage.job import new_id
 from storage.people_store import Person
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,6 @@ class Presenter:
         self._reader = reader
         self._frontends = frontends
         self._chats: defaultdict[str, Chat] = defaultdict(Chat)
-        self._toasts_sent = 0
 
     async def tell(self, chat: str, screen: Screen) -> None:
         self._chats[chat].toasts.append(screen)
@@ -115,8 +115,7 @@ class Presenter:
     async def _toast(self, name: str, screen: Screen) -> None:
         frontend = self._frontends[name.partition(":")[0]]
         catalog = await self.catalog(name)
-        self._toasts_sent += 1
-        key = f"toast-{id(self)}-{self._toasts_sent}"
+        key = f"toast-{new_id()}"
         await send(frontend, name, render(screen, catalog, frontend.limits), key)
 
     async def _panel(self, name: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bot import intake
-from bot.conversation import CLASS_WORDS
+from bot.answers import CLASS_WORDS
 from bot.naming import is_good_name
 from bot.texts.catalog import Catalog
 from pipeline import worker

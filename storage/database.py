@@ -35,15 +35,15 @@ class Database:
         if make_url(url).get_backend_name() != "sqlite":
             return await cls._open_postgres(url)
         await asyncio.to_thread(migrate.sqlite_to_newest, make_url(url))
-        writer = create_async_engine(url, pool_size=1, max_overflow=0)
-        readers = create_async_engine(url, pool_size=4, max_overflow=0)
+        writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
+        readers = create_async_engine(url, pool_size=4, max_overflow=0, hide_parameters=True)
         for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
             _prepare(engine, begin)
         return cls(writer, readers)
 
     @classmethod
     async def _open_postgres(cls, url: str) -> "Database":
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, hide_parameters=True)
         try:
             await migrate.postgres_to_newest(engine)
         except BaseException:

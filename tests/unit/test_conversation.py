@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot import draft, screens
-from bot.conversation import CLASS_WORDS, DRAFTING, TABLE, step
+from bot.answers import CLASS_WORDS
+from bot.conversation import DRAFTING, TABLE, step
 from bot.draft import Conversation, State
 from bot.events import (
     Action,
