@@ -30,11 +30,13 @@ class Service:
         self.loras = folder / "loras"
         self.loras.mkdir(exist_ok=True)
         self.log = folder / "up.log"
-        kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "OMP_NUM_THREADS")
+        kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ} | {
             "DATA_DIR": str(self.data),
             "LORA_DIR": str(self.loras),
             "WEB_PORT": str(free_port()),
+            # The miniature gains nothing from a second thread, and busy machines lose a lot.
+            "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(Path(__file__).parents[1]),
             **settings,
         }
