@@ -3,6 +3,7 @@
 No torch here: numpy reads all that is needed, and only after the header was checked.
 """
 
+import fcntl
 import hashlib
 import json
 import math
@@ -10,8 +11,10 @@ import os
 import shutil
 import struct
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -24,6 +27,7 @@ MAX_HEADER_BYTES = 10_000_000
 PREFIXES = ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")
 PARTS = (".lora_down.weight", ".lora_up.weight", ".alpha")
 MAX_NAMES = 1000
+HALF_COPY = (".lorabot-", ".tmp")  # how a copy's name begins and ends until it is whole
 
 
 class BadArtifactError(Exception):
@@ -42,15 +46,16 @@ def check(path: Path, trigger: str) -> Checked:
     file_bytes = path.stat().st_size if path.is_file() else 0
     if not file_bytes:
         raise BadArtifactError("there is no file")
-    metadata = _header(path, file_bytes)
+    header = _header(path, file_bytes)
     try:
         with safe_open(path, framework="np") as file:
-            names = set(file.keys())
-            modules = _modules(names)
+            modules = _modules(set(file.keys()))
             for module in sorted(modules):
-                _check_module(module, [file.get_tensor(module + part) for part in PARTS])
+                parts = [_tensor(path, file, header, module + part) for part in PARTS]
+                _check_module(module, parts)
     except (SafetensorError, TypeError, ValueError) as error:
         raise BadArtifactError(f"cannot be read: {error}") from error
+    metadata = header.get("__metadata__") or {}
     if metadata.get("modelspec.trigger_phrase") != trigger:
         raise BadArtifactError("the trigger is missing in the metadata")
     if metadata.get("sshs_model_hash") != _tensor_hash(path):
@@ -58,18 +63,37 @@ def check(path: Path, trigger: str) -> Checked:
     return Checked(sha256=file_digest(path).hex(), file_bytes=file_bytes, modules=len(modules))
 
 
-def _header(path: Path, file_bytes: int) -> dict[str, str]:
-    """The metadata, after a look at the sizes that the file claims."""
+def _header(path: Path, file_bytes: int) -> dict[str, Any]:
+    """What the file says about itself, after a look at the sizes that it claims."""
     with path.open("rb") as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, file_bytes - 8):
             raise BadArtifactError(f"claims a header of {length} bytes")
         try:
-            metadata = json.loads(file.read(length)).get("__metadata__", {})
-        except (ValueError, AttributeError) as error:
+            header = json.loads(file.read(length))
+        except ValueError as error:
             raise BadArtifactError("has a header that is not JSON") from error
-    return metadata if isinstance(metadata, dict) else {}
+    if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+        raise BadArtifactError("has a header that is no table")
+    return header
+
+
+def _tensor(path: Path, file: Any, header: dict[str, Any], name: str) -> Array:
+    """One tensor. ``safe_open`` has checked the header against the file by now."""
+    if header[name]["dtype"] != "BF16":
+        read: Array = file.get_tensor(name)
+        return read
+    # numpy does not know bfloat16: it is the upper half of a float32.
+    begin, end = header[name]["data_offsets"]
+    offset = _tensors_at(path) + begin
+    halves = np.fromfile(path, dtype="<u2", count=(end - begin) // 2, offset=offset)
+    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(header[name]["shape"])
+
+
+def _tensors_at(path: Path) -> int:
+    with path.open("rb") as file:
+        return 8 + int(struct.unpack("<Q", file.read(8))[0])
 
 
 def _modules(names: set[str]) -> set[str]:
@@ -98,8 +122,9 @@ def _check_module(module: str, tensors: list[Array]) -> None:
 
 
 def _tensor_hash(path: Path) -> str:
+    begin = _tensors_at(path)
     with path.open("rb") as file:
-        file.seek(8 + struct.unpack("<Q", file.read(8))[0])
+        file.seek(begin)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -108,11 +133,15 @@ def copy_beside(source: Path, folder: Path, stem: str) -> str:
     file that is already ours is found again by its content.
     """
     wanted = file_digest(source)
-    handle, made = tempfile.mkstemp(dir=folder, prefix=".lorabot-", suffix=".tmp")
+    prefix, suffix = HALF_COPY
+    handle, made = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=suffix)
     try:
         with open(handle, "wb") as target, source.open("rb") as file:  # noqa: PTH123  a descriptor
+            with suppress(OSError):
+                # Says that somebody still writes; see `sweep`.
+                fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.copyfileobj(file, target)
-            os.fchmod(target.fileno(), 0o644)
+            _for_everybody(target.fileno())
             target.flush()
             os.fsync(target.fileno())
         name = _take_name(Path(made), folder, stem, wanted)
@@ -120,6 +149,21 @@ def copy_beside(source: Path, folder: Path, stem: str) -> str:
         Path(made).unlink(missing_ok=True)
     fsync_folder(folder)
     return name
+
+
+def _for_everybody(handle: int) -> None:
+    """Other programs read the folder too; some network shares and sticks have no modes."""
+    with suppress(PermissionError):
+        os.fchmod(handle, 0o644)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a copy left that was killed half-way: nobody holds it any more."""
+    prefix, suffix = HALF_COPY
+    for path in folder.glob(f"{prefix}*{suffix}"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def _take_name(made: Path, folder: Path, stem: str, wanted: bytes) -> str:
@@ -149,6 +193,7 @@ def _is(path: Path, wanted: bytes) -> bool:
 def _fill(made: Path, target: Path) -> bool:
     try:
         with target.open("xb") as file, made.open("rb") as source:
+            _for_everybody(file.fileno())
             shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())

@@ -22,6 +22,7 @@ RENEWALS = 4  # in one lease
 SAFE_SHARE = 0.8  # of the lease; after it another worker may hold the job
 NEWS_S = 1.0  # progress is written at most so often
 RETRY_S = 0.2
+LAST_S = 0.05  # a process that was frozen may find that the job is still its own
 
 Result = TypeVar("Result")
 
@@ -49,10 +50,10 @@ class Lease:
         self._progress: Progress | None = None
         self._prepared: int | None = None
         self._news = asyncio.Event()
-        self._holding: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
-        self._holding = asyncio.create_task(self._hold())
+        self._tasks = (asyncio.create_task(self._hold()), asyncio.create_task(self._guard()))
         return self
 
     async def __aexit__(
@@ -61,10 +62,10 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._holding is not None:
-            self._holding.cancel()
+        for task in self._tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._holding
+                await task
 
     def tell(self, progress: Progress) -> None:
         self._progress = progress
@@ -103,21 +104,32 @@ class Lease:
         return self._held_at + SAFE_SHARE * self._lease_s - time.monotonic()
 
     async def _hold(self) -> None:
-        """Renew every quarter, or sooner when there is news; stop when it cannot be done."""
-        pause = self._lease_s / RENEWALS
+        """Renew every quarter, or sooner when there is news or the last try failed."""
+        quarter = self._lease_s / RENEWALS
+        pause = quarter
         while self.why is not Halt.LOST:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), pause)
-            await self._renew()
-            await asyncio.sleep(min(NEWS_S, pause / 2))
+            pause = quarter if await self._renew() else RETRY_S
+            await asyncio.sleep(min(NEWS_S, quarter / 2))
 
-    async def _renew(self) -> None:
+    async def _guard(self) -> None:
+        """Stop in time whatever the renewal hangs on: a busy database cannot be hurried."""
+        while (left := self._left()) > -LAST_S:  # noqa: ASYNC110  time is what it waits for
+            await asyncio.sleep(max(left, LAST_S))
+        log.warning("job %s: the lease could not be renewed in time", self._job.id)
+        self.stop(Halt.LOST)
+
+    async def _renew(self) -> bool:
         self._news.clear()
         progress, self._progress = self._progress, None
         prepared, self._prepared = self._prepared, None
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(max(0.05, self._left())), self._database.write() as tx:
+            async with self._database.write() as tx:
+                if self.why is Halt.LOST:
+                    # It took too long: the next one need not wait for our lease to run out.
+                    return False
                 renewal = await job_store.renew(
                     tx,
                     self._job.id,
@@ -127,14 +139,13 @@ class Lease:
                     progress=progress,
                     prepared=prepared,
                 )
-        except (DBAPIError, TimeoutError) as error:
-            log.warning("job %s: the lease was not renewed (%s)", self._job.id, type(error))
-            if self._left() <= 0:
-                self.stop(Halt.LOST)
-            return
+        except DBAPIError as error:
+            log.warning("job %s: the lease was not renewed (%s)", self._job.id, error.orig)
+            return False
         if renewal is None:
             self.stop(Halt.LOST)
-            return
+            return False
         self._held_at = asked_at
         if renewal.cancel_requested:
             self.stop(Halt.CANCELLED)
+        return True

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 COPY_TRIES = 3
 COPY_PAUSE_S = 1.0
+DRAIN_SHARE = 0.8  # of the time a deploy leaves; the rest is for giving the job back
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -40,7 +41,11 @@ class FailedError(Exception):
 
 
 class AgainError(Exception):
-    """Not this time; the next attempt may go better."""
+    """Not this time; the next attempt may go better. Only what the job may have done counts."""
+
+    def __init__(self, why: str, *, counted: bool = True) -> None:
+        super().__init__(why)
+        self.counted = counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +75,9 @@ async def run_job(job: Job, shop: Shop, lease: Lease) -> None:
         await _after_halt(job, shop, lease)
     except FailedError as error:
         await _end(job, shop, lease, JobState.FAILED, failure=error.failure)
-    except (AgainError, train.DeviceBusyError) as error:
+    except AgainError as error:
         log.warning("job %s: again later (%s)", job.id, error)
-        await _requeue(job, lease, counted=True)
+        await _requeue(job, lease, counted=error.counted)
     except Exception as error:
         # Ours: loud in the log, plain in the chat.
         log.exception("job %s failed", job.id)
@@ -89,7 +94,9 @@ async def _stages(job: Job, shop: Shop, lease: Lease) -> None:
         await _train(job, shop, lease)
         made = await _publish(job, shop, lease)
     copied_to = await _copy(job, shop, made)
-    lease.check()
+    if not copied_to:
+        # With the file in the folder it is too late for a cancel: it is there to be used.
+        lease.check()
     await _end(job, shop, lease, JobState.DELIVERING, copied_to=copied_to)
 
 
@@ -132,9 +139,18 @@ async def _train(job: Job, shop: Shop, lease: Lease) -> None:
     )
     logs = shop.settings.data_dir / "logs"
     order = train.Order(
-        spec=spec, home=home, lock=shop.lock, log=logs / f"{job.id}.log", halt=lease.halt
+        spec=spec,
+        home=home,
+        lock=shop.lock,
+        log=logs / f"{job.id}.log",
+        halt=lease.halt,
+        patience=lambda: _patience(lease.why, shop.settings.drain_s),
     )
-    outcome = await train.train(shop.backend, order, lease.tell)
+    try:
+        outcome = await train.train(shop.backend, order, lease.tell)
+    except train.DeviceBusyError as error:
+        lease.check()
+        raise AgainError(f"the device is busy: {error}", counted=False) from error
     lease.check()
     match outcome:
         case Finished():
@@ -145,6 +161,16 @@ async def _train(job: Job, shop: Shop, lease: Lease) -> None:
             raise FailedError(Failure(code=f"fail.{cause}", detail=detail))
         case train.Stopped():
             raise AgainError("the trainer was stopped from outside")
+
+
+def _patience(why: Halt | None, drain_s: float) -> float:
+    """What a checkpoint is worth: nothing for a job that somebody else has."""
+    match why:
+        case Halt.LOST:
+            return 0.0
+        case Halt.DRAIN:
+            return DRAIN_SHARE * drain_s
+    return train.GRACE_S
 
 
 async def _publish(job: Job, shop: Shop, lease: Lease) -> Artifact:
@@ -191,7 +217,7 @@ async def _after_halt(job: Job, shop: Shop, lease: Lease) -> None:
             log.warning("job %s: the lease was lost; another worker has it", job.id)
         case None:
             # It ended by itself.
-            _clean(shop.home(job))
+            await _clean(shop.home(job))
 
 
 async def _enter(job: Job, lease: Lease, state: JobState, **changes: Any) -> None:
@@ -215,7 +241,7 @@ async def _end(job: Job, shop: Shop, lease: Lease, state: JobState, **changes: A
         return
     log.info("job %s: %s%s", job.id, state, "" if kept else " came too late")
     if kept:
-        _clean(shop.home(job))
+        await _clean(shop.home(job))
 
 
 async def _requeue(job: Job, lease: Lease, *, counted: bool) -> None:
@@ -228,5 +254,6 @@ async def _requeue(job: Job, lease: Lease, *, counted: bool) -> None:
     log.info("job %s: back in the queue", job.id)
 
 
-def _clean(home: Path) -> None:
-    shutil.rmtree(home, ignore_errors=True)
+async def _clean(home: Path) -> None:
+    """In a thread: to remove gigabytes takes a while."""
+    await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)

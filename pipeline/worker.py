@@ -18,13 +18,14 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from pipeline import artifact, train
 from pipeline.lease import Halt, Lease
 from pipeline.run import Shop, run_job
 from pipeline.train import Backend
 from storage import bases, doorbell, host, job_release, job_store, worker_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
-from storage.job import FINAL, Job
+from storage.job import FINAL, RUNNING, Job
 from storage.settings import Settings
 from trainer.backends import native
 
@@ -32,8 +33,10 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 3.0
 SWEEP_S = (1.0, 2.0)  # jittered, so that many workers do not look at the same moment
+SWEEPS = 10  # in one lease, if that is more often
 HEAR_S = 0.02  # the bell is heard within
 REDIS_PAUSE_S = 1.0
+DATABASE_PAUSE_S = 1.0
 
 
 class Bench:
@@ -45,6 +48,7 @@ class Bench:
         self.only_job = only_job
         self.rung = asyncio.Event()
         self.owner = host.this_process()
+        self.pause_scale = min(1.0, shop.settings.lease_s / SWEEPS)
 
     async def work(self) -> None:
         """Claim and run until stopped; between jobs wait for the bell or the next look."""
@@ -54,15 +58,21 @@ class Bench:
             if job is not None:
                 await self._run(job)
                 continue
-            await _first_of(self.rung.wait(), self.stop.wait(), within_s=random.uniform(*SWEEP_S))
+            pause = random.uniform(*SWEEP_S) * self.pause_scale
+            await _first_of(self.rung.wait(), self.stop.wait(), within_s=pause)
 
     async def claim(self) -> Job | None:
+        """Free what silent workers held; then the next job, if there is a device for it: one that
+        cannot be trained now had better wait where others can take it.
+        """
         settings = self.shop.settings
         try:
             async with self.shop.database.write() as tx:
                 await job_release.release_expired(
                     tx, now=time.time(), max_attempts=settings.max_attempts
                 )
+                if not train.device_is_free(self.shop.lock):
+                    return None
                 return await job_store.claim(
                     tx,
                     self.owner,
@@ -73,6 +83,16 @@ class Bench:
         except DBAPIError as error:
             log.warning("the database does not answer (%s)", error.orig)
             return None
+
+    async def tidy_up(self) -> None:
+        """Once, as soon as the database answers."""
+        while not self.stop.is_set():
+            try:
+                return await _tidy_up(self.shop, self)
+            except DBAPIError as error:
+                log.warning("the database does not answer (%s)", error.orig)
+                await _first_of(self.stop.wait(), within_s=DATABASE_PAUSE_S)
+        return None
 
     async def _run(self, job: Job) -> None:
         log.info("job %s: claimed, attempt %d", job.id, job.attempts)
@@ -129,7 +149,8 @@ class Bench:
             finally:
                 # Its own way of closing asks Redis for one more thing, which may not be there.
                 if ear._pool is not None:  # noqa: SLF001
-                    await ear._pool.aclose(close_connection_pool=True)  # noqa: SLF001
+                    with suppress(RedisError, OSError):
+                        await ear._pool.aclose(close_connection_pool=True)  # noqa: SLF001
             await asyncio.sleep(REDIS_PAUSE_S)
 
 
@@ -155,7 +176,7 @@ async def serve(
         url = settings.redis_url.get_secret_value()
         beside.append(asyncio.create_task(bench.listen(url)))
     try:
-        await _tidy_up(shop, bench)
+        await bench.tidy_up()
         log.info("worker %s is ready", bench.owner.name)
         await bench.work()
     finally:
@@ -169,7 +190,9 @@ async def serve(
 
 
 async def _tidy_up(shop: Shop, bench: Bench) -> None:
-    """What a killed predecessor left: its leases now, and folders of jobs that have ended."""
+    """What a killed predecessor left: its leases now, its trainer, folders of jobs that have ended,
+    and half a copy.
+    """
     async with shop.database.write() as tx:
         freed = await job_release.release_dead(
             tx,
@@ -185,8 +208,13 @@ async def _tidy_up(shop: Shop, bench: Bench) -> None:
     for home in await asyncio.to_thread(_folders, homes):
         async with shop.database.read() as tx:
             job = await job_store.get(tx, home.name)
+        # A running job's worker lives, perhaps beside us.
+        if (job is None or job.state not in RUNNING) and train.end_stray(home):
+            log.warning("job %s: its trainer was still there; ended", home.name)
         if job is None or job.state in FINAL:
             await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+    if shop.settings.lora_dir is not None:
+        await asyncio.to_thread(artifact.sweep, shop.settings.lora_dir)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -1,10 +1,11 @@
 """Bytes become an upright RGB picture, or a reason why not."""
 
 import io
+import struct
 import warnings
 from dataclasses import replace
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from pipeline.sample import Sample
 from storage.job import Rejection
@@ -15,7 +16,21 @@ OPENERS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 MAX_PIXELS = 64_000_000
 SMALLEST = 64  # pixels; below this nothing can be seen
 GROUND = (255, 255, 255)  # what shows through where a picture is transparent
-BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError)
+GAP = 3  # times the resolution: what is larger is first reduced by whole pixels, which is cheap
+# All that decoders were seen to raise, or may, on bytes that somebody made up.
+BROKEN = (
+    *(OSError, ValueError, SyntaxError, RuntimeError, EOFError, LookupError, ArithmeticError),
+    *(struct.error, MemoryError, Image.DecompressionBombError),
+)
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def apply(sample: Sample, params: TrainParams) -> Sample:
@@ -32,29 +47,44 @@ def apply(sample: Sample, params: TrainParams) -> Sample:
 
 
 def decode(data: bytes, resolution: int) -> Image.Image:
-    """Upright RGB. A JPEG is decoded at a reduced scale that still covers ``resolution``."""
+    """Upright RGB without metadata, reduced as far as it still covers ``resolution``."""
     with warnings.catch_warnings():
         # A broken EXIF block is no reason to refuse a picture.
         warnings.simplefilter("ignore", UserWarning)
-        with Image.open(io.BytesIO(data), formats=OPENERS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ValueError("too many pixels")
-            opened.draft("RGB", (resolution, resolution))
-            upright = ImageOps.exif_transpose(opened)
-            return _rgb(upright)
+        image: Image.Image = Image.open(io.BytesIO(data), formats=OPENERS)
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError("too many pixels")
+        image.draft("RGB", (resolution, resolution))
+        image.load()
+        turn = _turn(image)
+        # Large pictures are let go one by one: each may have 256 MB.
+        image = _rgb(image)
+        if (factor := min(image.size) // (GAP * resolution)) > 1:
+            image = image.reduce(factor)
+        if turn is not None:
+            image = image.transpose(turn)
+        image.info = {}
+        return image
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except (*BROKEN, TypeError):
+        return None
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # 16 bits a channel, which Pillow would clip instead of scale.
         image = image.point(lambda value: value / 257).convert("L")
-    if image.mode == "P" or "transparency" in image.info:
+    if image.mode in ("P", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (*GROUND, 255))
-        image = Image.alpha_composite(ground, image)
-    return image.convert("RGB")
+    if image.mode == "RGBA":
+        ground = Image.new("RGB", image.size, GROUND)
+        ground.paste(image, mask=image)
+        return ground
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _reject(sample: Sample, code: str, **args: int) -> Sample:

@@ -16,7 +16,7 @@ from tests.drawn import photos
 from tests.service import Service
 from tests.web_client import WebPerson
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 # The demo base, but long enough that there is a middle to kill it in.
 SLOW_DEMO = """
@@ -34,7 +34,7 @@ steps = {steps}
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     one = Service(tmp_path, LEASE_S="3")
     one.data.mkdir()
-    (one.data / "bases.toml").write_text(SLOW_DEMO.format(steps=600))
+    (one.data / "bases.toml").write_text(SLOW_DEMO.format(steps=400))
     yield await one.start()
     if one.process is not None and one.process.returncode is None:
         await one.stop()
@@ -118,7 +118,7 @@ async def test_a_kill_in_the_middle_of_training_ends_with_one_lora(
         await order(person, "mochi")
         await trained_some(person)
         await blow(service)
-        await person.until(lambda: person.button("⬇"), within_s=150)
+        await person.until(lambda: person.button("⬇"), within_s=200)
         await check_end(service, person, "mochi")
 
 
@@ -129,7 +129,7 @@ async def test_blow_upon_blow_still_ends_with_one_lora(service: Service) -> None
             await trained_some(person)
             await service.until_child("-m trainer")
             await blow(service)
-        await person.until(lambda: person.button("⬇"), within_s=180)
+        await person.until(lambda: person.button("⬇"), within_s=200)
         await check_end(service, person, "mochi")
 
 
@@ -142,7 +142,7 @@ async def test_ctrl_c_stops_everything_and_the_next_start_goes_on(service: Servi
         assert not [one for one in children if one.is_running()]
         assert (await the_only_job(service)).attempts == 0
         await service.start()
-        await person.until(lambda: person.button("⬇"), within_s=150)
+        await person.until(lambda: person.button("⬇"), within_s=200)
         await check_end(service, person, "mochi")
 
 
