@@ -32,6 +32,7 @@ class Shell:
                 "DATA_DIR": str(self.folder / "data"),
                 "PYTHONPATH": str(Path(__file__).parents[2]),
                 "COLUMNS": "200",
+                "OMP_NUM_THREADS": "1",
             }
             | settings,
             stdin=asyncio.subprocess.PIPE,
