@@ -6,6 +6,7 @@ Cheap enough to answer at once; what faces are on it, the worker finds out later
 import asyncio
 import hashlib
 import io
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +27,11 @@ MAX_UNPACKED_BYTES = 500_000_000
 ZIP_MAGIC = b"PK\x03\x04"
 LOCKED_FLAG = 1  # of an entry: it is encrypted
 AT_ONCE = 2
-BROKEN = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
+# All that decoders were seen to raise, or may, on bytes that somebody made up.
+BROKEN = (
+    *(OSError, ValueError, SyntaxError, RuntimeError, EOFError, LookupError, ArithmeticError),
+    *(struct.error, MemoryError, Image.DecompressionBombError),
+)
 
 
 @cache

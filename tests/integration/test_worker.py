@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,12 +89,21 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await database.close()
 
 
+def trainers() -> list[psutil.Process]:
+    """The stand-ins that run below this process; one may end while it is looked at."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "stand_in_trainer" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> object:
     """After each test no trainer of ours runs any more."""
     yield
-    left = [one.cmdline() for one in psutil.Process().children(recursive=True)]
-    assert not [line for line in left if "stand_in_trainer" in " ".join(line)]
+    assert trainers() == []
 
 
 async def ended(place: Place, task: asyncio.Task[None]) -> None:
@@ -207,8 +217,7 @@ async def test_a_worker_that_lost_its_lease_stops_and_publishes_nothing(place: P
     assert taken is not None
 
     async def no_trainer() -> bool:
-        children = psutil.Process().children(recursive=True)
-        return not [one for one in children if "stand_in_trainer" in " ".join(one.cmdline())]
+        return trainers() == []
 
     await eventually(no_trainer)
     await ended(place, task)
@@ -231,9 +240,8 @@ async def test_a_killed_trainer_is_tried_again(place: Place) -> None:
     job = await place.order(photos(8))
     task = place.work("slow")
     await place.until_step(job)
-    for child in psutil.Process().children(recursive=True):
-        if "stand_in_trainer" in " ".join(child.cmdline()):
-            child.kill()
+    for child in trainers():
+        child.kill()
 
     async def second() -> bool:
         return (await place.get(job)).attempts == 2
