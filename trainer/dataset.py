@@ -9,12 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from trainer.buckets import LATENT, Size, middle
 from trainer.families import sd15
 from trainer.params import TrainParams
 
 
 class EmptyDatasetError(Exception):
-    """The folder has no picture that can be used."""
+    """The folder has no picture, or one that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Picture:
 
 @dataclass(slots=True, kw_only=True)
 class Dataset:
-    """``latents`` (N, 4, h, w); ``contexts`` (N + 1, tokens, width), the empty caption last, or
-    None while the text encoder is trained; ``digest`` names pictures and captions.
+    """``latents`` N times (4, h, w), each in its picture's own size, ``sizes`` in pixels;
+    ``contexts`` (N + 1, tokens, width), the empty caption last, or None while the text encoder is
+    trained; ``digest`` names pictures and captions.
     """
 
-    latents: Tensor
+    latents: tuple[Tensor, ...]
+    sizes: tuple[Size, ...]
     contexts: Tensor | None
     captions: tuple[str, ...]
     digest: str
@@ -55,24 +58,36 @@ def encode(pictures: list[Picture], model: sd15.Model, params: TrainParams) -> D
     if not params.text_encoder_lr:
         contexts = torch.cat([sd15.encode_prompts(model, [text]) for text in (*captions, "")])
     digest = hashlib.sha256()
-    latents = []
+    latents: list[Tensor] = []
+    sizes: list[Size] = []
     generator = torch.Generator().manual_seed(params.seed)
     for one in pictures:
-        pixels = _pixels(one.path, params.resolution)
-        digest.update(pixels.numpy().tobytes() + one.caption.encode() + b"\0")
-        latents.append(sd15.encode_pictures(model, pixels[None], generator))
+        pixels = _pixels(one.path)  # (3, H, W)
+        height, width = pixels.shape[1:]
+        digest.update(f"{width}x{height} ".encode() + pixels.numpy().tobytes())
+        digest.update(one.caption.encode() + b"\0")
+        latents.append(sd15.encode_pictures(model, pixels[None], generator)[0])
+        sizes.append((width, height))
     return Dataset(
-        latents=torch.cat(latents),
+        latents=tuple(latents),
+        sizes=tuple(sizes),
         contexts=contexts,
         captions=captions,
         digest=digest.hexdigest(),
     )
 
 
-def _pixels(path: Path, resolution: int) -> Tensor:
-    """(3, H, W) in -1..1. The dataset comes prepared; another size is brought to the right one."""
+def _pixels(path: Path) -> Tensor:
+    """(3, H, W) in -1..1, in the size that it came prepared in. Sides that are not whole latents
+    become so: shrunk by what covers the next lower ones and cut evenly, never squeezed or enlarged.
+    """
     with Image.open(path, formats=("PNG",)) as opened:
         picture = opened.convert("RGB")
-    if picture.size != (resolution, resolution):
-        picture = picture.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    width, height = picture.size
+    whole = (width // LATENT * LATENT, height // LATENT * LATENT)
+    if 0 in whole:
+        raise EmptyDatasetError(f"{path.name} has only {width} x {height} pixels")
+    if picture.size != whole:
+        box = middle(picture.size, whole)
+        picture = picture.resize(whole, Image.Resampling.LANCZOS, box=box)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1

@@ -4,7 +4,10 @@ sd-scripts all load: pairs named by module path, alpha stored explicitly, facts 
 
 import datetime as dt
 import hashlib
+import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from trainer import batches
+from trainer.buckets import Size
 from trainer.families import sd15
 from trainer.lora import Pair, delta_norm
 from trainer.params import TrainParams
@@ -44,11 +49,14 @@ def tensors_of(pairs: list[Pair], alpha: float) -> dict[str, Tensor]:
     return tensors
 
 
-def metadata_of(params: TrainParams, name: str, pictures: int, tensors: bytes) -> dict[str, str]:
+def metadata_of(
+    params: TrainParams, name: str, sizes: Sequence[Size], tensors: bytes
+) -> dict[str, str]:
     """The names that tools read. No captions and no folder names: those are the people's."""
     header = int.from_bytes(tensors[:8], "little")
     now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
     side = str(params.resolution)
+    epoch_steps = batches.per_epoch(sizes, params.batch_size)
     return {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(params.rank),
@@ -57,8 +65,11 @@ def metadata_of(params: TrainParams, name: str, pictures: int, tensors: bytes) -
         "ss_v2": "False",
         "ss_output_name": name,
         "ss_resolution": f"({side}, {side})",
-        "ss_num_train_images": str(pictures),
-        "ss_num_epochs": str(-(-params.max_steps * params.batch_size // pictures)),
+        "ss_enable_bucket": str(in_buckets(sizes, params.resolution)),
+        "ss_bucket_info": bucket_info(sizes, params.resolution),
+        "ss_num_train_images": str(len(sizes)),
+        "ss_num_batches_per_epoch": str(epoch_steps),
+        "ss_num_epochs": str(-(-params.max_steps // epoch_steps)),
         "ss_steps": str(params.max_steps),
         "ss_learning_rate": f"{params.learning_rate:g}",
         "ss_optimizer": "torch.optim.AdamW",
@@ -77,10 +88,25 @@ def metadata_of(params: TrainParams, name: str, pictures: int, tensors: bytes) -
     }
 
 
-def write(output: Path, pairs: list[Pair], params: TrainParams, pictures: int) -> None:
+def in_buckets(sizes: Sequence[Size], resolution: int) -> bool:
+    """Anything but the one square that a run without buckets trains in."""
+    return set(sizes) != {(resolution, resolution)}
+
+
+def bucket_info(sizes: Sequence[Size], resolution: int) -> str:
+    """How many pictures were trained in which size, as sd-scripts writes it."""
+    if not in_buckets(sizes, resolution):
+        return "null"
+    used = enumerate(sorted(Counter(sizes).items()))
+    return json.dumps(
+        {"buckets": {place: {"resolution": size, "count": count} for place, (size, count) in used}}
+    )
+
+
+def write(output: Path, pairs: list[Pair], params: TrainParams, sizes: Sequence[Size]) -> None:
     """Write beside, read back, check, and only then give it its name."""
     tensors = tensors_of(pairs, params.alpha)
-    metadata = metadata_of(params, output.stem, pictures, to_bytes(tensors))
+    metadata = metadata_of(params, output.stem, sizes, to_bytes(tensors))
     making = output.with_name(f".{output.name}.tmp")
     making.write_bytes(to_bytes(tensors, metadata))
     check(making, pairs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from trainer import checkpoint, dataset, export, lora, loss, schedule
+from trainer import batches, checkpoint, dataset, export, lora, loss, schedule
 from trainer.families import sd15
 from trainer.params import TrainParams
 from trainer.run import Finished, Phase, Progress, RunSpec
@@ -71,15 +71,15 @@ def train(spec: RunSpec, say: Say, stopping: Callable[[], bool]) -> Finished:
                 raise StoppedError
 
     say(Progress(phase=Phase.SAVING, step=step, total=step, loss=meter.loss))
-    export.write(spec.output, pairs, params, len(pictures))
+    export.write(spec.output, pairs, params, data.sizes)
     return Finished(steps=step, loss=meter.loss)
 
 
 def _loss(model: sd15.Model, data: dataset.Dataset, params: TrainParams, step: int) -> Tensor:
-    """One batch. All that is random in it follows from seed and step."""
+    """One batch, of one size. All that is random in it follows from seed and step."""
     draw = _generator(params.seed, step)
-    chosen = _batch(len(data.captions), params, step)
-    latents = data.latents[chosen]  # (B, 4, h, w)
+    chosen = batches.of_step(data.sizes, params.batch_size, params.seed, step)
+    latents = torch.stack([data.latents[one] for one in chosen])  # (B, 4, h, w)
     noise = torch.randn(latents.shape, generator=draw)
     if params.noise_offset:
         noise += params.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draw)
@@ -99,7 +99,7 @@ def _loss(model: sd15.Model, data: dataset.Dataset, params: TrainParams, step: i
 
 
 def _context(
-    model: sd15.Model, data: dataset.Dataset, chosen: list[int], dropped: Tensor
+    model: sd15.Model, data: dataset.Dataset, chosen: batches.Batch, dropped: Tensor
 ) -> Tensor:
     """(B, tokens, width): the captions' encodings, the empty caption's where it is dropped."""
     if data.contexts is not None:
@@ -110,18 +110,8 @@ def _context(
     return sd15.encode_prompts(model, texts)
 
 
-def _batch(pictures: int, params: TrainParams, step: int) -> list[int]:
-    """Each epoch is a new order of all pictures; a batch may reach into the next epoch."""
-    places = range(step * params.batch_size, (step + 1) * params.batch_size)
-    orders = {
-        epoch: torch.randperm(pictures, generator=_generator(params.seed, -1 - epoch)).tolist()
-        for epoch in {place // pictures for place in places}
-    }
-    return [orders[place // pictures][place % pictures] for place in places]
-
-
-def _generator(seed: int, key: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * ODD + key * 2 + 1) % 2**63)
+def _generator(seed: int, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * ODD + step * 2 + 1) % 2**63)
 
 
 def _optimizer(
