@@ -17,7 +17,8 @@ TARGETS = ("attention", "all")
 class TrainParams:
     """One training run's settings.
 
-    ``resolution`` is the side of the square in pixels, ``learning_rate`` the U-Net's peak,
+    ``resolution`` is the side in pixels of the square whose area a picture has at most,
+    ``learning_rate`` the U-Net's peak,
     ``text_encoder_lr`` the text encoder's (0 leaves it alone), ``warmup`` and
     ``caption_dropout`` shares of 1. The update's scale is ``alpha / rank`` (LoRA,
     arXiv:2106.09685, section 4.1). ``min_snr_gamma`` 0 turns the weighting off

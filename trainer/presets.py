@@ -17,6 +17,7 @@ class StepRule:
         return max(self.least, min(self.most, self.per_photo * photos))
 
 
+RESOLUTIONS = {"sd15": 512}
 STEP_RULES = {"sd15": StepRule(per_photo=100, least=1000, most=2000)}
 
 
@@ -29,6 +30,11 @@ class Overrides:
     learning_rate: float | None = None
     steps: int | None = None
     precision: str | None = None
+
+
+def resolution_of(family: str, overrides: Overrides) -> int:
+    """The side in pixels of the square whose area no picture exceeds."""
+    return overrides.resolution or RESOLUTIONS[family]
 
 
 def params_for(
@@ -52,7 +58,7 @@ def params_for(
         params = replace(params, rank=overrides.rank, alpha=float(overrides.rank))
     return replace(
         params,
-        resolution=overrides.resolution or params.resolution,
+        resolution=resolution_of(family, overrides),
         learning_rate=overrides.learning_rate or params.learning_rate,
         max_steps=overrides.steps or params.max_steps,
         precision=overrides.precision or params.precision,
