@@ -12,7 +12,8 @@ from trainer.params import FAMILIES
 from trainer.presets import Overrides, params_for
 
 DEMO = "demo"
-OWN_KEYS = frozenset({"title", "family", "path", "minutes"})
+OWN_KEYS = frozenset({"title", "family", "path", "minutes", "captions", "square"})
+STYLES = ("sentence", "tags")
 ID = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it goes into buttons, which are short
 
 
@@ -22,7 +23,11 @@ class BasesFileError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """One checkpoint: a diffusers folder or one `.safetensors`. ``minutes`` is a first guess."""
+    """One checkpoint: a diffusers folder or one `.safetensors`. ``minutes`` is a first guess.
+
+    ``captions`` is the style that it was trained on: sentences, or booru's tags. ``square`` bases
+    get square pictures, all others buckets of many shapes.
+    """
 
     id: str
     title: str
@@ -30,6 +35,8 @@ class Base:
     path: Path
     overrides: Overrides
     minutes: float
+    captions: str = "sentence"
+    square: bool = False
 
     @property
     def installed(self) -> bool:
@@ -70,7 +77,14 @@ def _base(name: str, entry: dict[str, object], folder: Path) -> Base:
     minutes = float(str(entry.get("minutes", 15)))
     if not (math.isfinite(minutes) and minutes > 0):
         raise ValueError(f"[{name}] minutes {minutes:g} is no time")
+    captions, square = entry.get("captions", STYLES[0]), entry.get("square", False)
+    if captions not in STYLES:
+        raise ValueError(f"[{name}] captions {captions!r} is not one of: {', '.join(STYLES)}")
+    if not isinstance(square, bool):
+        raise TypeError(f"[{name}] square cannot be {square!r}")
     return Base(
+        captions=str(captions),
+        square=square,
         id=name,
         title=str(entry.get("title", name)),
         family=family,

@@ -17,13 +17,17 @@ def under(command: list[str]) -> list[str]:
     return [sys.executable, "-m", "storage.die_with_parent", str(os.getpid()), *command]
 
 
-def main() -> None:
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+def tie(parent: int) -> None:
+    """From now on this process dies with its parent; at once, where that one has died already."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # The parent may have died before the signal was asked for.
         if os.getppid() != parent:
             sys.exit(1)
+
+
+def main() -> None:
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    tie(parent)
     os.execvp(command[0], command)  # noqa: S606  it becomes the command
 
 

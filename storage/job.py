@@ -13,6 +13,8 @@ from enum import StrEnum
 from trainer.params import TrainParams
 from trainer.run import Progress
 
+# Kinds of subject, and the general noun that stands beside the trigger.
+CLASS_WORDS = {"person": "person", "character": "character", "style": "style", "thing": "object"}
 MIN_PHOTOS = 8
 MAX_PHOTOS = 25
 MAX_ATTEMPTS = 3
@@ -58,13 +60,20 @@ class IllegalTransitionError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo:
-    """One upload: ``sha256`` is its key in the blob store, ``number`` what the chat calls it."""
+    """One upload: ``sha256`` is its key in the blob store, ``number`` what the chat calls it.
+
+    The rest is the person's word: ``choice`` is "use", "out" or open, ``face`` the subject's among
+    several, from 1, ``caption`` a caption of their own.
+    """
 
     sha256: str
     number: int
     file_bytes: int
     width: int = 0
     height: int = 0
+    choice: str = ""
+    face: int = 0
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +108,8 @@ class Failure:
 class Job:
     """One order. ``chat`` and ``person`` are ``platform:id``; times are seconds since the epoch.
 
-    ``prepared`` counts photos done while preparing. ``copied_to`` is the file's name in the LoRA
+    ``prepared`` counts photos done while preparing; ``wishes`` is what the person wants for the
+    captions, in the caption's own JSON. ``copied_to`` is the file's name in the LoRA
     folder, empty when there is none. ``status_ref`` and ``result_ref`` are a frontend's own names
     of the two messages.
     """
@@ -127,6 +137,7 @@ class Job:
     cancel_requested: bool = False
     status_ref: str = ""
     result_ref: str = ""
+    wishes: str = ""
     started_at: float | None = None
     finished_at: float | None = None
 

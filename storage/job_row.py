@@ -26,6 +26,7 @@ _PLAIN = (
     "cancel_requested",
     "status_ref",
     "result_ref",
+    "wishes",
     "created_at",
     "started_at",
     "finished_at",

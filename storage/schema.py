@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 UNSENT = sa.text("sent_version < version")
+UNSEEN = sa.text("seen_at IS NULL")
 
 jobs = sa.Table(
     "jobs",
@@ -32,6 +33,7 @@ jobs = sa.Table(
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("status_ref", sa.Text, nullable=False),
     sa.Column("result_ref", sa.Text, nullable=False),
+    sa.Column("wishes", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
     sa.Column("started_at", sa.Float),
@@ -110,4 +112,20 @@ workers = sa.Table(
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("labels", sa.Text, nullable=False),
     sa.Column("seen_at", sa.Float, nullable=False),
+)
+
+# What is known of an upload, by its content: a first look at once, faces and words from a worker.
+looks = sa.Table(
+    "looks",
+    metadata,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("look", sa.Text, nullable=False),
+    sa.Column("faces", sa.Text),
+    sa.Column("described", sa.Text),
+    sa.Column("chat", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.Float, nullable=False),
+    sa.Column("seen_at", sa.Float),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("held_until", sa.Float, nullable=False),
+    sa.Index("looks_unseen", "asked_at", sqlite_where=UNSEEN, postgresql_where=UNSEEN),
 )

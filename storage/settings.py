@@ -1,14 +1,16 @@
 """The operator's settings: environment, `.env`, `NAME_FILE` for secrets. Read once, passed on."""
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-SECRETS = ("TELEGRAM_BOT_TOKEN", "SECRET_KEY", "REDIS_URL", "DATABASE_URL")
+SECRETS = ("TELEGRAM_BOT_TOKEN", "SECRET_KEY", "REDIS_URL", "DATABASE_URL", "VISION_KEY")
 
 
 class Settings(BaseSettings):
@@ -31,6 +33,11 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=30.0, ge=0.5)
     drain_s: float = Field(default=60.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
+    vision_url: str = ""
+    vision_key: SecretStr | None = None
+    vision_models: Annotated[tuple[str, ...], NoDecode] = ()
+    eyes_device: Literal["auto", "cpu", "cuda"] = "auto"
+    tag_threshold: float = Field(default=0.35, gt=0, lt=1)
     log_level: str = "INFO"
 
     @field_validator("lora_dir", "bases_file", mode="before")
@@ -38,7 +45,10 @@ class Settings(BaseSettings):
     def _empty_path_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("redis_url", "database_url", "telegram_bot_token", "secret_key", mode="after")
+    @field_validator(
+        *("redis_url", "database_url", "telegram_bot_token", "secret_key", "vision_key"),
+        mode="after",
+    )
     @classmethod
     def _empty_secret_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
@@ -60,6 +70,20 @@ class Settings(BaseSettings):
             raise ValueError(f"ADMIN_IDS: {wrong[0]!r} needs its network, like tg:123 or dc:456")
         return ids
 
+    @field_validator("vision_models", mode="before")
+    @classmethod
+    def _in_order(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("vision_url", mode="after")
+    @classmethod
+    def _vision_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return value.rstrip("/")
+
     @field_validator("public_url", mode="after")
     @classmethod
     def _no_slash(cls, value: str) -> str:
@@ -69,6 +93,16 @@ class Settings(BaseSettings):
     def _absolute(self) -> "Settings":
         object.__setattr__(self, "data_dir", self.data_dir.expanduser().resolve())
         return self
+
+    @property
+    def pictures_go_to(self) -> str:
+        """The host that pictures are sent to for captions; empty while they stay here."""
+        host = urlsplit(self.vision_url).hostname or ""
+        try:
+            local = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            local = host == "localhost"
+        return "" if local else host
 
     @property
     def database(self) -> str:
