@@ -13,13 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pictures.limits import Limits
+from pictures.sandbox import Cells
+from pictures.seen import from_texts
 from pipeline import artifact, prepare, train
+from pipeline.cabinet import Cabinet
+from pipeline.captions.describe import Describe
+from pipeline.eyes import Eyes
 from pipeline.lease import Halt, HaltedError, Lease
-from storage import job_store
+from pipeline.recipe import recipe_of
+from storage import job_store, look_store
 from storage.bases import Base
 from storage.blob_store import LocalBlobs, artifact_key, photo_key
 from storage.database import Database
-from storage.job import MIN_PHOTOS, Artifact, Failure, Job, JobState, Photo
+from storage.job import MIN_PHOTOS, Artifact, Failure, Job, JobState
 from storage.settings import Settings
 from trainer.run import Failed, Finished, RunSpec
 from trainer.run import Failure as Cause
@@ -57,6 +64,10 @@ class Shop:
     blobs: LocalBlobs
     bases: dict[str, Base]
     backend: train.Backend
+    cells: Cells
+    eyes: Eyes
+    limits: Limits
+    describe: Describe | None = None
     device: int = 0
 
     def home(self, job: Job) -> Path:
@@ -101,21 +112,31 @@ async def _stages(job: Job, shop: Shop, lease: Lease) -> None:
 
 
 async def _prepare(job: Job, shop: Shop, lease: Lease) -> None:
-    """Photos to a dataset, in a thread: the lease must go on being renewed."""
-    loop = asyncio.get_running_loop()
+    """Photos to a dataset, in children and threads: the lease must go on being renewed."""
 
     def tell(count: int) -> None:
         lease.check()
-        loop.call_soon_threadsafe(lease.tell_prepared, count)
-
-    def read(photo: Photo) -> bytes:
-        return shop.blobs.path(photo_key(photo.sha256)).read_bytes()
+        lease.tell_prepared(count)
 
     home = shop.home(job)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    report = await asyncio.to_thread(
-        prepare.prepare, job.photos, job.params, home / "dataset", read, tell
+    async with shop.database.read() as tx:
+        rows = await look_store.get(tx, [photo.sha256 for photo in job.photos])
+    tools = prepare.Tools(
+        read=lambda photo: shop.blobs.get(photo_key(photo.sha256)),
+        tell=tell,
+        cells=shop.cells,
+        cabinet=Cabinet(home / "cabinet"),
+        eyes=shop.eyes if shop.eyes.labels else None,
+        describe=shop.describe,
+        known={key: from_texts(row.look, row.faces, row.described) for key, row in rows.items()},
     )
+    base = shop.bases.get(job.params.base_model)
+    recipe = recipe_of(job, base, shop.limits, MIN_PHOTOS)
+    try:
+        report = await prepare.prepare(job.photos, recipe, home / "dataset", tools)
+    except* HaltedError as halted:
+        raise HaltedError(lease.why) from halted
     if len(report.kept) < MIN_PHOTOS:
         failure = Failure(
             code="fail.too_few", args={"kept": len(report.kept), "needed": MIN_PHOTOS}

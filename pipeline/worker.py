@@ -18,7 +18,12 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from pictures import limits
+from pictures.sandbox import Cells
 from pipeline import artifact, train
+from pipeline.captions.describe import describer
+from pipeline.eyes import Eyes, config_of
+from pipeline.inspector import Inspector
 from pipeline.lease import Halt, Lease
 from pipeline.run import Shop, run_job
 from pipeline.train import Backend
@@ -47,6 +52,7 @@ class Bench:
         self.stop = stop
         self.only_job = only_job
         self.rung = asyncio.Event()
+        self.inspector = Inspector(shop.database, shop.blobs, shop.cells, shop.eyes, shop.describe)
         self.owner = host.this_process()
         self.pause_scale = min(1.0, shop.settings.lease_s / SWEEPS)
 
@@ -118,7 +124,7 @@ class Bench:
                         tx,
                         self.owner.name,
                         self.owner.host,
-                        sorted(self.shop.bases),
+                        [*sorted(self.shop.bases), *self.inspector.labels],
                         now=time.time(),
                     )
             await asyncio.sleep(BEAT_S)
@@ -128,6 +134,7 @@ class Bench:
 
         async def ring(_: dict[Any, Any]) -> None:
             self.rung.set()
+            self.inspector.rung.set()
 
         while True:
             ear = Worker(
@@ -163,15 +170,22 @@ async def serve(
 ) -> None:
     """Work until ``stop``; with ``only_job`` until that one has been tried."""
     database = await Database.open(settings.database)
+    own_limits = limits.load(settings.data_dir)
     shop = Shop(
         settings=settings,
         database=database,
         blobs=LocalBlobs(settings.data_dir / "blobs"),
         bases=bases.load(settings.data_dir, settings.bases_file),
         backend=backend,
+        cells=Cells(limits=own_limits),
+        eyes=Eyes(config_of(settings, own_limits.face_score)),
+        limits=own_limits,
+        describe=describer(settings),
     )
     bench = Bench(shop, stop, only_job)
     beside = [asyncio.create_task(bench.beat())]
+    if only_job is None:
+        beside.append(asyncio.create_task(bench.inspector.run()))
     if settings.redis_url is not None and only_job is None:
         url = settings.redis_url.get_secret_value()
         beside.append(asyncio.create_task(bench.listen(url)))
@@ -183,6 +197,7 @@ async def serve(
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(shop.cells.close(), shop.eyes.close())
         with suppress(DBAPIError):
             async with database.write() as tx:
                 await worker_store.gone(tx, bench.owner.name)
