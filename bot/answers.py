@@ -8,9 +8,7 @@ from bot.events import Choice, Event, Text
 from bot.facts import Facts
 from bot.moves import Step, unexpected
 from bot.screen import Line
-
-# The general noun beside the trigger, for each kind of subject.
-CLASS_WORDS = {"person": "person", "character": "character", "style": "style", "thing": "object"}
+from storage.job import CLASS_WORDS
 
 
 def choose_kind(conversation: Conversation, event: Event, facts: Facts) -> Step:

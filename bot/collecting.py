@@ -8,9 +8,11 @@ from bot.draft import Conversation, State
 from bot.events import Event, FileRefused, PhotoReceived, Show
 from bot.facts import Facts
 from bot.moves import Step, begin, move_below
+from bot.review import review
 from bot.screen import Line
 from storage.job import MAX_PHOTOS, MIN_PHOTOS
 
+MAX_KEPT = 60  # also photos that are not used: somebody may want one of them after all
 MAX_REFUSALS = 5  # the panel tells the latest ones; more would push the tally out of sight
 
 
@@ -19,7 +21,7 @@ def first_photo(conversation: Conversation, event: Event, facts: Facts) -> Step:
     return add_photo(begin(conversation, event, facts)[0], event, facts)
 
 
-def add_photo(conversation: Conversation, event: Event, _facts: Facts) -> Step:
+def add_photo(conversation: Conversation, event: Event, facts: Facts) -> Step:
     assert isinstance(event, PhotoReceived)  # noqa: S101  the table says so
     number = conversation.uploads + 1
     counted = replace(conversation, uploads=number)
@@ -27,7 +29,7 @@ def add_photo(conversation: Conversation, event: Event, _facts: Facts) -> Step:
     if same:
         args: dict[str, str | int | float] = {"number": number, "other": same[0]}
         return _refuse(counted, Line(key="photo.duplicate", args=args)), ()
-    if len(conversation.photos) >= MAX_PHOTOS:
+    if len(conversation.photos) >= MAX_KEPT or review(conversation, facts).used >= MAX_PHOTOS:
         args = {"number": number, "most": MAX_PHOTOS}
         return _refuse(counted, Line(key="photo.many", args=args)), ()
     photo = replace(event.photo, number=number)
@@ -54,15 +56,20 @@ def _refuse(conversation: Conversation, line: Line) -> Conversation:
 
 def _under_photos(conversation: Conversation) -> Conversation:
     """The tally belongs below the first photo, and stays there while more come."""
-    if conversation.state is State.SUMMARY:
-        conversation = replace(conversation, state=State.PHOTOS, closed=False)
+    if conversation.closed or conversation.state in {State.FIX, State.SHEET}:
+        # A picture's message cannot become the tally.
+        below = conversation.below and conversation.state not in {State.FIX, State.SHEET}
+        conversation = replace(conversation, state=State.PHOTOS, closed=False, at=0, below=below)
     return conversation if conversation.below else replace(move_below(conversation), below=True)
 
 
 def close_photos(conversation: Conversation, _event: Event, facts: Facts) -> Step:
-    missing = MIN_PHOTOS - len(conversation.photos)
-    if missing > 0:
-        note = Line(key="photos.too_few", args={"needed": MIN_PHOTOS}, n=missing)
+    used = review(conversation, facts).used
+    if used < MIN_PHOTOS:
+        note = Line(key="photos.too_few", args={"needed": MIN_PHOTOS}, n=MIN_PHOTOS - used)
+        return replace(conversation, note=note), ()
+    if used > MAX_PHOTOS:
+        note = Line(key="photos.too_many", args={"most": MAX_PHOTOS}, n=used - MAX_PHOTOS)
         return replace(conversation, note=note), ()
     closed = replace(conversation, closed=True, refused=())
     return ask_next(closed, facts), ()

@@ -3,6 +3,7 @@
 from bot import screens
 from bot.draft import Conversation, State
 from bot.facts import Facts
+from bot.photo_screens import where_photos_go
 from bot.screen import Button, Line, Screen
 from storage.job import LIVE, RUNNING, Job, JobState
 
@@ -13,9 +14,8 @@ def start(facts: Facts) -> Screen:
     done = sum(job.state is JobState.DONE for job in facts.jobs)
     if not facts.jobs:
         hello = Line(key="start.hello", args={"name": facts.first_name})
-        return screens.toast(
-            hello, Line(key="start.what"), buttons=((screens.TRAIN, screens.HELP),)
-        )
+        what, where = Line(key="start.what"), where_photos_go(facts)
+        return screens.toast(hello, what, where, buttons=((screens.TRAIN, screens.HELP),))
     lines = (Line(key="start.again", n=done),)
     return screens.toast(*lines, buttons=((screens.TRAIN, screens.MODELS),))
 

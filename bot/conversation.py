@@ -6,7 +6,7 @@ which network it runs. What is shown follows from the state (`screens.panel`); a
 
 from dataclasses import replace
 
-from bot import answers, collecting, commands, naming, screens
+from bot import answers, choosing, collecting, commands, naming, screens, wording
 from bot.draft import Conversation, State
 from bot.events import (
     CancelJob,
@@ -23,11 +23,16 @@ from bot.events import (
 )
 from bot.facts import Facts
 from bot.moves import Handler, Step, begin, move_below, unexpected
+from bot.review import review
 from bot.screen import Line
 from storage.job import MIN_PHOTOS, JobState
 
 DRAFT_VERBS = frozenset(
-    {"kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"}
+    {
+        *("kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"),
+        *("look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
+        *("captions", "caption", "again", "wordin", "wordout", "lint", "summary"),
+    }
 )
 
 
@@ -85,7 +90,8 @@ def _ask_drop(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
 
 def _drop(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
     done = Show(screens.toast(Line(key="draft.dropped"), buttons=((screens.TRAIN,),)))
-    return Conversation(panel=conversation.panel), (DropPhotos(conversation.photos), done)
+    drop = DropPhotos(conversation.draft, conversation.photos)
+    return Conversation(panel=conversation.panel), (drop, done)
 
 
 def _keep(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
@@ -109,7 +115,7 @@ def _start(conversation: Conversation, event: Event, facts: Facts) -> Step:
         return answers.choose_name(
             replace(conversation, state=State.NAME, name=""), Text(conversation.name), facts
         )
-    if len(conversation.photos) < MIN_PHOTOS:
+    if review(conversation, facts).used < MIN_PHOTOS:
         return collecting.close_photos(replace(conversation, state=State.PHOTOS), event, facts)
     return conversation, (Submit(),)
 
@@ -172,6 +178,9 @@ def _models(conversation: Conversation, _event: Event, facts: Facts) -> Step:
 
 DRAFTING = tuple(state for state in State if state is not State.IDLE)
 
+AT_PHOTOS = (State.PHOTOS, State.FIX, State.SHEET)
+AT_CAPTIONS = (State.CAPTIONS, State.CAPTION, State.WORD_IN, State.WORD_OUT)
+
 TABLE: dict[tuple[State, str], Handler] = {
     **{(state, "/start"): _start_command for state in State},
     **{(state, "/help"): _help for state in State},
@@ -210,4 +219,24 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.SUMMARY, "start"): _start,
     (State.SUMMARY, "add"): collecting.reopen_photos,
     (State.SUMMARY, "edit"): answers.edit,
+    (State.SUMMARY, "captions"): wording.show,
+    **{(state, "look"): choosing.look_at for state in AT_PHOTOS},
+    **{(state, "sheet"): choosing.show_sheet for state in AT_PHOTOS},
+    **{(state, "use"): choosing.use for state in AT_PHOTOS},
+    **{(state, "out"): choosing.leave_out for state in AT_PHOTOS},
+    **{(state, "pick"): choosing.pick_face for state in AT_PHOTOS},
+    (State.FIX, "next"): choosing.next_one,
+    (State.FIX, "back"): choosing.back,
+    (State.SHEET, "toggle"): choosing.toggle,
+    (State.SHEET, "back"): choosing.back,
+    **{(state, "captions"): wording.show for state in AT_CAPTIONS},
+    (State.CAPTIONS, "caption"): wording.ask_caption,
+    (State.CAPTIONS, "wordin"): wording.ask_word_in,
+    (State.CAPTIONS, "wordout"): wording.ask_word_out,
+    (State.CAPTIONS, "lint"): wording.switch_lint,
+    (State.CAPTIONS, "summary"): wording.back,
+    (State.CAPTION, "text"): wording.write_caption,
+    (State.CAPTION, "again"): wording.own_words_again,
+    (State.WORD_IN, "text"): wording.add_word,
+    (State.WORD_OUT, "text"): wording.remove_word,
 }

@@ -5,6 +5,7 @@ comes. What is shown follows from the rows, so a crash after the commit loses no
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections import defaultdict
@@ -13,9 +14,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
-from bot import draft, intake
-from bot.answers import CLASS_WORDS
+from bot import draft
 from bot.conversation import step
+from bot.darkroom import shown_prefix
 from bot.draft import Conversation
 from bot.events import (
     Action,
@@ -34,13 +35,18 @@ from bot.frontend import Attachment, Frontend, Incoming, NetworkError
 from bot.notifier import Notifier
 from bot.presenter import Presenter, panel_ref
 from bot.reading import Reader
+from bot.review import review
 from bot.screen import Line, Screen
 from bot.screens import toast
-from storage import conversation_store, inbox_store, job_store, people_store
+from pictures import archive, look, twins
+from pictures.look import Refused
+from pictures.sandbox import Cells
+from pictures.seen import from_texts
+from storage import conversation_store, inbox_store, job_store, look_store, people_store
 from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database, Tx
 from storage.doorbell import Doorbell
-from storage.job import Job
+from storage.job import CLASS_WORDS, Job, Photo
 from trainer.presets import params_for
 
 log = logging.getLogger(__name__)
@@ -56,6 +62,8 @@ class After:
 
     screens: list[Screen] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
     ring: bool = False
     jobs_changed: bool = False
 
@@ -66,6 +74,7 @@ class Dialogue:
 
     database: Database
     blobs: LocalBlobs
+    cells: Cells
     reader: Reader
     doorbell: Doorbell
     presenter: Presenter
@@ -98,6 +107,7 @@ class Dialogue:
             )
             events += [event for some in taken for event in some]
         async with self._locks[incoming.chat]:
+            await self._compare(incoming.chat, events)
             after = await self._commit(incoming, events)
         if after is None:
             return
@@ -106,10 +116,24 @@ class Dialogue:
         for screen in after.screens:
             await self.presenter.tell(incoming.chat, screen)
         self.presenter.look(incoming.chat)
+        await self._forget(after)
         for job_id in after.results:
             await self.notifier.send_again(job_id)
         if after.jobs_changed:
             self.notifier.wake()
+
+    async def _compare(self, chat: str, events: list[Event]) -> None:
+        """What takes time is done before the transaction, and remembered."""
+        new = [event for event in events if isinstance(event, PhotoReceived)]
+        if not new:
+            return
+        async with self.database.read() as tx:
+            stored = await conversation_store.load(tx, chat)
+            photos = draft.from_json(stored.text).photos if stored else ()
+            known = await look_store.get(tx, [photo.sha256 for photo in photos])
+        texts = [*(row.look for row in known.values()), *(event.look for event in new)]
+        looks = [seen.look for text in texts if (seen := from_texts(text, None, None)).look]
+        await asyncio.to_thread(twins.warm, looks, self.cells.limits)
 
     async def _commit(self, incoming: Incoming, events: list[Event]) -> After | None:
         """None: this update had its effect before."""
@@ -125,7 +149,12 @@ class Dialogue:
             conversation = before
             for event in events:
                 pressed = event.draft if isinstance(event, Choice) else ""
-                facts = await self.reader.facts(tx, incoming.person, pressed)
+                if isinstance(event, PhotoReceived):
+                    # Known before the step, so that it is judged with the others.
+                    await look_store.put(tx, event.photo.sha256, event.look, chat, now=now)
+                    after.ring = True
+                photos = _photos(conversation, event)
+                facts = await self.reader.facts(tx, incoming.person, pressed, photos)
                 conversation, actions = step(conversation, event, facts)
                 for action in actions:
                     ref = stored.panel_ref if stored else ""
@@ -154,13 +183,28 @@ class Dialogue:
                 after.jobs_changed = True
             case Submit():
                 await job_store.add(tx, _job_of(conversation, facts, chat, ref))
+                after.ended.append(conversation.draft)
                 after.ring = after.jobs_changed = True
                 # The panel's message has become the job's; the next draft begins a new one.
                 return Conversation(panel=conversation.panel)
-            case DropPhotos():
-                # Photos of drafts are deleted by age; another draft may hold the same ones.
-                pass
+            case DropPhotos(draft_id, photos):
+                after.dropped += [photo.sha256 for photo in photos]
+                after.ended.append(draft_id)
         return conversation
+
+    async def _forget(self, after: After) -> None:
+        """Pictures of an ended draft; and photos, with all that was seen on them, which nobody
+        names any more.
+        """
+        for draft_id in after.ended:
+            await self.blobs.delete_prefix(shown_prefix(draft_id))
+        if not after.dropped:
+            return
+        async with self.database.write() as tx:
+            unused = await look_store.unused(tx, after.dropped)
+            await look_store.delete(tx, unused)
+        for sha256 in unused:
+            await self.blobs.delete(photo_key(sha256))
 
     async def _take(
         self, attachment: Attachment, platform: str, gate: asyncio.Semaphore
@@ -177,11 +221,11 @@ class Dialogue:
         data = await _fetch(attachment)
         if data is None:
             return [FileRefused("photo.fetch")]
-        if not intake.is_zip(data):
+        if not archive.is_zip(data):
             return [await self._keep(data)]
         try:
-            pictures = await asyncio.to_thread(lambda: list(intake.photos_in_zip(data)))
-        except intake.ZipRefusedError as error:
+            pictures = await asyncio.to_thread(lambda: list(archive.photos_in_zip(data)))
+        except archive.ZipRefusedError as error:
             return [FileRefused(error.code, error.args_of_text)]
         found = [await self._keep(one) for one in pictures]
         unfit = [one for one in found if isinstance(one, FileRefused) and one.code == "photo.type"]
@@ -189,12 +233,20 @@ class Dialogue:
         return [one for one in found if one not in unfit] or [FileRefused("zip.empty")]
 
     async def _keep(self, data: bytes) -> Event:
-        looked = await intake.check(data)
-        if isinstance(looked, intake.Refused):
+        looked = await self.cells.look(data)
+        if isinstance(looked, Refused):
             return FileRefused(looked.code, looked.args)
-        await self.blobs.put(photo_key(looked.sha256), data)
+        sha256 = look.key_of(data)
+        await self.blobs.put(photo_key(sha256), data)
         # The conversation gives the number: only it knows how many came before.
-        return PhotoReceived(looked.photo(1))
+        photo = Photo(
+            sha256=sha256,
+            number=1,
+            file_bytes=len(data),
+            width=looked.width,
+            height=looked.height,
+        )
+        return PhotoReceived(photo, json.dumps(look.to_json(looked)))
 
 
 async def _fetch(attachment: Attachment) -> bytes | None:
@@ -208,11 +260,17 @@ async def _fetch(attachment: Attachment) -> bytes | None:
     return None
 
 
+def _photos(conversation: Conversation, event: Event) -> tuple[Photo, ...]:
+    """All whose looks the next step may ask for."""
+    new = (event.photo,) if isinstance(event, PhotoReceived) else ()
+    return (*conversation.photos, *new)
+
+
 def _job_of(conversation: Conversation, facts: Facts, chat: str, ref: str) -> Job:
     base = facts.base(conversation.base)
     assert base is not None  # noqa: S101  the conversation has just looked
     words = (conversation.trigger, CLASS_WORDS[conversation.kind])
-    count = len(conversation.photos)
+    count = review(conversation, facts).used
     return Job(
         id=conversation.draft,
         chat=chat,
@@ -222,6 +280,7 @@ def _job_of(conversation: Conversation, facts: Facts, chat: str, ref: str) -> Jo
         params=params_for(base.id, base.family, words, count, base.overrides),
         photos=conversation.photos,
         created_at=facts.now,
+        wishes=json.dumps(conversation.wishes.to_json()),
         # A job that has its message from the start never sends a second one.
         status_ref=panel_ref(ref, conversation.panel),
     )

@@ -6,10 +6,12 @@ its default, and a row that makes no sense is an empty conversation.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from bot.screen import Line
+from pictures.captions import Wishes
+from pictures.verdict import Choice
 from storage.job import Args, Photo
 
 VERSION = 1
@@ -23,6 +25,12 @@ class State(StrEnum):
     BASE = "base"
     PHOTOS = "photos"  # the panel is the tally
     SUMMARY = "summary"
+    FIX = "fix"  # one photo with a question
+    SHEET = "sheet"  # all photos at a glance
+    CAPTIONS = "captions"
+    CAPTION = "caption"  # waits for one caption's new words
+    WORD_IN = "word_in"  # waits for a word that all captions get
+    WORD_OUT = "word_out"  # waits for a word that they lose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,8 @@ class Conversation:
     ``closed``: the person said that these are all photos. ``note`` stands above the panel until
     the next event; ``asking``: the panel asks whether to delete the draft. ``panel`` counts panel
     messages: another number is another message. ``below``: that message already stands below the
-    photos that came in the middle of a question.
+    photos that came in the middle of a question. ``at`` is the number of the photo that is looked
+    at, or whose caption is written; ``page`` counts pages of captions.
     """
 
     state: State = State.IDLE
@@ -52,6 +61,9 @@ class Conversation:
     asking: bool = False
     panel: int = 0
     below: bool = False
+    at: int = 0
+    page: int = 0
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 def to_json(conversation: Conversation) -> str:
@@ -87,6 +99,9 @@ def from_json(text: str) -> Conversation:
         refused=tuple(line for one in read.many("refused") if (line := _line(one))),
         note=_line(raw.get("note")),
         panel=panel,
+        at=read.number("at"),
+        page=read.number("page"),
+        wishes=Wishes.from_json(raw.get("wishes")),
     )
 
 
@@ -123,6 +138,9 @@ def _photo(raw: object) -> Photo | None:
         file_bytes=read.number("file_bytes"),
         width=read.number("width"),
         height=read.number("height"),
+        choice=read.text("choice") if read.text("choice") in set(Choice) else "",
+        face=read.number("face"),
+        caption=read.text("caption"),
     )
 
 

@@ -30,9 +30,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class PhotoReceived:
-    """A picture that opened and lies in the blob store; its number is given by the core."""
+    """A picture that opened and lies in the blob store; its number is given by the core.
+
+    ``look`` is what was seen at first, as the text that is kept.
+    """
 
     photo: Photo
+    look: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,9 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class DropPhotos:
-    """The draft's photos are no longer wanted."""
+    """The draft and its photos are no longer wanted."""
 
+    draft: str
     photos: tuple[Photo, ...]
 
 

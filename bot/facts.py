@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pictures.limits import DEFAULT, Limits
+from pictures.seen import Seen
 from storage.bases import Base
 from storage.job import LIVE, Job
 
@@ -27,6 +29,9 @@ class Facts:
     """``jobs`` are this person's, newest first; ``pressed`` is the job that a button named.
 
     ``new_id`` is for a draft that starts now. ``seconds`` says by base how long a training takes.
+    ``seen`` is what is known of the draft's photos, by sha256; ``waiting`` are those that a worker
+    has yet to look at; ``sees_faces``: some worker can. ``pictures_go_to`` is another host that
+    captions are made on, if there is one.
     """
 
     now: float
@@ -40,6 +45,11 @@ class Facts:
     pressed: Job | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     board: Board = field(default_factory=Board)
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
+    sees_faces: bool = False
+    limits: Limits = DEFAULT
+    pictures_go_to: str = ""
 
     def base(self, base_id: str) -> Base | None:
         return next((base for base in self.bases if base.id == base_id), None)

@@ -47,11 +47,16 @@ class OutFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A screen in words. The only markup: ``**bold**`` and backticks; line breaks count."""
+    """A screen in words. The only markup: ``**bold**`` and backticks; line breaks count.
+
+    ``picture`` is a JPEG that is shown above the words. A message keeps having one, or none: a new
+    picture may take its place, but no text.
+    """
 
     text: str
     buttons: tuple[tuple[RenderedButton, ...], ...] = ()
     file: OutFile | None = None
+    picture: OutFile | None = None
     notify: bool = False
 
 

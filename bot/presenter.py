@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bot import draft
+from bot.darkroom import Darkroom
 from bot.frontend import Frontend, Message, NetworkError
 from bot.reading import Reader
 from bot.render import render
@@ -28,7 +29,7 @@ from storage.people_store import Person
 log = logging.getLogger(__name__)
 
 DEBOUNCE_S = 0.35  # photos of an album arrive together; their tally is edited once
-LOOK_S = 5.0
+LOOK_S = 1.0  # also how soon the chat hears what a worker saw on its photos
 
 
 def panel_ref(kept: str, number: int) -> str:
@@ -52,8 +53,13 @@ class Chat:
 
 class Presenter:
     def __init__(
-        self, database: Database, reader: Reader, frontends: Mapping[str, Frontend]
+        self,
+        database: Database,
+        reader: Reader,
+        frontends: Mapping[str, Frontend],
+        darkroom: Darkroom,
     ) -> None:
+        self._darkroom = darkroom
         self._database = database
         self._reader = reader
         self._frontends = frontends
@@ -125,16 +131,18 @@ class Presenter:
                 return
             conversation = draft.from_json(stored.text)
             person = Person(id=conversation.person or name, name="")
-            facts = await self._reader.facts(tx, person)
+            facts = await self._reader.facts(tx, person, photos=conversation.photos)
         frontend = self._frontends[name.partition(":")[0]]
-        screen = panel(conversation, facts)
+        # To lay photos on each other takes a while the first time.
+        screen = await asyncio.to_thread(panel, conversation, facts)
         ref = panel_ref(stored.panel_ref, conversation.panel)
         if not ref or screen is None:
             await self._retire(frontend, name, stored.panel_ref, {job.id for job in facts.jobs})
         kept = ""
         if screen is not None:
             catalog = await self.catalog(person.id)
-            message = render(screen, catalog, frontend.limits)
+            picture = await self._darkroom.print(screen.picture) if screen.picture else None
+            message = render(screen, catalog, frontend.limits, picture=picture)
             key = f"panel-{conversation.draft}-{conversation.panel}"
             kept = f"{conversation.panel}|{await edit_or_send(frontend, name, ref, message, key)}"
             self._chats[name].panel = (conversation.draft, message)

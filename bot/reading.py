@@ -1,16 +1,22 @@
 """Read what the conversation may know: rows become Facts."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bot.estimate import start_times
 from bot.facts import Board, Facts
-from storage import job_lists, job_store, people_store, worker_store
+from pictures.limits import DEFAULT, Limits
+from pictures.seen import from_texts
+from storage import job_lists, job_store, look_store, people_store, worker_store
 from storage.bases import Base
 from storage.database import Tx
-from storage.job import new_id
+from storage.job import Photo, new_id
 from storage.people_store import Person
 from storage.settings import Settings
+from storage.worker_store import SEES_FACES, SEES_TAGS
+
+SENSES = frozenset({SEES_FACES, SEES_TAGS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +25,24 @@ class Reader:
 
     bases: tuple[Base, ...]
     settings: Settings
+    limits: Limits = DEFAULT
 
-    async def facts(self, tx: Tx, person: Person, pressed_job: str = "") -> Facts:
+    async def facts(
+        self, tx: Tx, person: Person, pressed_job: str = "", photos: Collection[Photo] = ()
+    ) -> Facts:
         now = time.time()
         seconds = await self.seconds(tx)
         pressed = await job_store.get(tx, pressed_job) if pressed_job else None
+        known = await look_store.get(tx, [photo.sha256 for photo in photos]) if photos else {}
+        senses = await worker_store.labels(tx, now=now) & SENSES
         return Facts(
+            seen={
+                key: from_texts(row.look, row.faces, row.described) for key, row in known.items()
+            },
+            waiting=frozenset(key for key, row in known.items() if not row.seen and senses),
+            sees_faces=SEES_FACES in senses,
+            limits=self.limits,
+            pictures_go_to=self.settings.pictures_go_to,
             now=now,
             new_id=new_id(now),
             person=person.id,

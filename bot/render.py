@@ -12,13 +12,18 @@ ELLIPSIS = "…"
 
 
 def render(
-    screen: Screen, catalog: Catalog, limits: Limits, file: OutFile | None = None
+    screen: Screen,
+    catalog: Catalog,
+    limits: Limits,
+    file: OutFile | None = None,
+    picture: OutFile | None = None,
 ) -> Message:
     paragraphs = [_line(line, catalog) for line in screen.lines]
     return Message(
-        text=_cut("\n".join(paragraphs), limits.caption if file else limits.text),
+        text=_cut("\n".join(paragraphs), limits.caption if file or picture else limits.text),
         buttons=tuple(tuple(_button(one, catalog) for one in row) for row in screen.buttons),
         file=file,
+        picture=picture,
         notify=screen.notify,
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pictures.box import Box
 from storage.job import Args
 
 MAX_BUTTON_DATA = 64  # bytes; the tightest network (Telegram's callback_data) decides
@@ -46,12 +47,36 @@ class Line:
     n: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One photo of a contact sheet."""
+
+    number: int
+    sha256: str
+    used: bool = True
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One photo with its faces numbered (``boxes`` in shares), or a contact sheet of several.
+
+    ``draft`` is what it belongs to, and is deleted with.
+    """
+
+    draft: str
+    tiles: tuple[Tile, ...]
+    boxes: tuple[Box, ...] = ()
+    sheet: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
     slot: Slot
     lines: tuple[Line, ...]
     buttons: tuple[tuple[Button, ...], ...] = ()
     notify: bool = False
+    picture: Picture | None = None
 
 
 def parse_data(data: str) -> tuple[str, str, str] | None:

@@ -1,11 +1,14 @@
 """What is shown for a conversation and for a job: keys, arguments, buttons, no sentences. Pure."""
 
 import math
+from collections.abc import Callable
 
+from bot import photo_screens
 from bot.draft import Conversation, State
 from bot.facts import Facts
-from bot.screen import Button, Line, Screen, Slot
-from storage.job import MAX_PHOTOS, MIN_PHOTOS, RUNNING, Job, JobState
+from bot.review import Review, review
+from bot.screen import Button, Line, Picture, Screen, Slot
+from storage.job import RUNNING, Job, JobState
 from trainer.run import Phase
 
 TRAIN = Button(label="button.train", verb="train")
@@ -46,16 +49,14 @@ def panel(conversation: Conversation, facts: Facts) -> Screen | None:
         return None
     if conversation.asking:
         return _ask_drop(conversation)
-    lines, buttons = {
-        State.KIND: _kind,
-        State.NAME: _name,
-        State.TRIGGER: _trigger,
-        State.BASE: _base,
-        State.PHOTOS: _photos,
-        State.SUMMARY: _summary,
-    }[conversation.state](conversation, facts)
+    lines, buttons = PANELS[conversation.state](conversation, facts)
     note = (conversation.note,) if conversation.note else ()
-    return Screen(slot=Slot.PANEL, lines=(*note, *lines), buttons=buttons)
+    picture = PICTURES.get(conversation.state, _no_picture)(conversation, facts)
+    return Screen(slot=Slot.PANEL, lines=(*note, *lines), buttons=buttons, picture=picture)
+
+
+def _no_picture(_: Conversation, __: Facts) -> Picture | None:
+    return None
 
 
 Part = tuple[tuple[Line, ...], tuple[tuple[Button, ...], ...]]
@@ -121,43 +122,22 @@ def _so_far(conversation: Conversation) -> tuple[Line, ...]:
     return conversation.refused + counted
 
 
-def _photos(conversation: Conversation, _: Facts) -> Part:
-    name, draft, count = conversation.name, conversation.draft, len(conversation.photos)
-    cancel = Button(label="button.cancel", verb="drop", draft=draft, danger=True)
-    if not conversation.uploads:
-        args: dict[str, str | int | float] = {
-            "name": name,
-            "least": MIN_PHOTOS,
-            "most": MAX_PHOTOS,
-        }
-        return (Line(key="ask.photos", args=args),), ((cancel,),)
-    tally = Line(key="panel.tally", args={"name": name, "most": MAX_PHOTOS}, n=count)
-    lines: tuple[Line, ...] = (tally, Line(key="panel.bar", args={"bar": bar(count / MAX_PHOTOS)}))
-    missing = MIN_PHOTOS - count
-    if missing > 0:
-        first = Button(label="button.more", args={"n": missing}, verb="more", draft=draft)
-        lines += (Line(key="panel.missing", n=missing),)
-    else:
-        first = Button(label="button.done", args={"n": count}, verb="done", draft=draft)
-        lines += (Line(key="panel.enough"),)
-    return (*lines, *conversation.refused), ((first,), (cancel,))
-
-
 def _summary(conversation: Conversation, facts: Facts) -> Part:
     base = facts.base(conversation.base)
     seconds = facts.seconds.get(conversation.base, 60 * base.minutes if base else 0)
-    draft = conversation.draft
+    draft, found = conversation.draft, review(conversation, facts)
     lines = [
         Line(key="summary.title", args={"name": conversation.name}),
         Line(
             key="summary.facts",
             args={
-                "photos": len(conversation.photos),
+                "photos": found.used,
                 "base": base.title if base else conversation.base,
                 "trigger": conversation.trigger,
                 "minutes": minutes(seconds),
             },
         ),
+        *_left_out(found),
         _when(facts.board.next_in, facts.board.online),
     ]
     buttons = (
@@ -167,9 +147,16 @@ def _summary(conversation: Conversation, facts: Facts) -> Part:
             Button(label="button.trigger", verb="edit", draft=draft, argument="trigger"),
             Button(label="button.name", verb="edit", draft=draft, argument="name"),
         ),
+        (Button(label="button.captions", verb="captions", draft=draft, argument="0"),),
         (Button(label="button.cancel", verb="drop", draft=draft, danger=True),),
     )
     return tuple(lines), buttons
+
+
+def _left_out(found: Review) -> tuple[Line, ...]:
+    """Nothing is dropped without a word."""
+    numbers = ", ".join(f"#{one.number}" for one in found.verdicts if not one.used)
+    return (Line(key="summary.left_out", args={"numbers": numbers}),) if numbers else ()
 
 
 def _when(starts_in_s: float, online: int) -> Line:
@@ -188,6 +175,26 @@ def _ask_drop(conversation: Conversation) -> Screen:
     )
     line = Line(key="cancel.draft", n=count)
     return Screen(slot=Slot.PANEL, lines=(line,), buttons=(buttons,))
+
+
+PANELS: dict[State, Callable[[Conversation, Facts], Part]] = {
+    State.KIND: _kind,
+    State.NAME: _name,
+    State.TRIGGER: _trigger,
+    State.BASE: _base,
+    State.PHOTOS: photo_screens.tally,
+    State.FIX: photo_screens.one_photo,
+    State.SHEET: photo_screens.contact_sheet,
+    State.SUMMARY: _summary,
+    State.CAPTIONS: photo_screens.captions,
+    State.CAPTION: lambda conversation, _: photo_screens.asks_words(conversation, "ask.caption"),
+    State.WORD_IN: lambda conversation, _: photo_screens.asks_words(conversation, "ask.word_in"),
+    State.WORD_OUT: lambda conversation, _: photo_screens.asks_words(conversation, "ask.word_out"),
+}
+PICTURES: dict[State, Callable[[Conversation, Facts], Picture | None]] = {
+    State.FIX: photo_screens.photo_picture,
+    State.SHEET: photo_screens.sheet_picture,
+}
 
 
 # --- the job -------------------------------------------------------------------------------------

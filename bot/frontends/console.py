@@ -91,6 +91,8 @@ class Console:
         self._spoke_at = time.monotonic()
         seen = set(before.text.splitlines()) if before else set()
         lines = [styled(line) for line in message.text.splitlines() if line not in seen]
+        if message.picture is not None and (before is None or before.picture != message.picture):
+            lines.append(Styled(f"[picture: {message.picture.path}]", style="dim"))
         rows = list(self._rows(ref, message))
         if before is None or before.buttons != message.buttons:
             lines += [Styled(row, style="bold") for row in rows]

@@ -16,9 +16,10 @@ from bot.web.app import create_app
 from bot.web.downloads import Downloads
 from bot.web.feed import Feed
 from bot.web.guard import Guard
-from bot.web.room import Room
+from bot.web.room import Room, shown_signer
 from bot.web.uploads import Caps
 from bot.web.visitors import Visitors
+from pictures.sandbox import Cells
 from storage.blob_store import LocalBlobs
 from storage.database import Database
 
@@ -46,7 +47,10 @@ class Web:
         text=100_000, edit_interval_s=0.3, in_file_bytes=50_000_000, links=True, idempotent=True
     )
 
-    def __init__(self, db: Database, blobs: LocalBlobs, links: Links, site: Site) -> None:
+    def __init__(
+        self, db: Database, blobs: LocalBlobs, links: Links, site: Site, cells: Cells
+    ) -> None:
+        self._cells = cells
         self.address = ""
         self.ready = asyncio.Event()
         self._downloads = Downloads(db=db, blobs=blobs, links=links)
@@ -55,11 +59,19 @@ class Web:
         self._sockets: list[socket.socket] = []
 
     async def send(self, chat: str, message: Message, *, key: str) -> str:
-        await self._feed.put(chat, key, body_of(message))
+        await self._feed.put(chat, key, self._body(chat, message))
         return key
 
     async def edit(self, chat: str, ref: str, message: Message) -> None:
-        await self._feed.put(chat, ref, body_of(message))
+        await self._feed.put(chat, ref, self._body(chat, message))
+
+    def _body(self, chat: str, message: Message) -> dict[str, object]:
+        """A picture's name is signed for the chat that it is shown in."""
+        body = body_of(message)
+        if message.picture is not None:
+            key = message.picture.path.relative_to(self._downloads.blobs.root).as_posix()
+            body["picture"] = shown_signer(self._site.secret, chat).sign(key).decode()
+        return body
 
     def listen(self) -> str:
         """Take the port now and return the address: a taken one is told before work starts."""
@@ -74,6 +86,7 @@ class Web:
         room = Room(
             feed=self._feed,
             blobs=self._downloads.blobs,
+            cells=self._cells,
             visitors=Visitors(
                 secret=self._site.secret, cookie=f"lorabot_{address.rpartition(':')[2]}"
             ),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from telegram import Bot, InputMediaDocument, LinkPreviewOptions
+from telegram import Bot, InputMediaDocument, InputMediaPhoto, LinkPreviewOptions
 from telegram import Message as Sent
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, TelegramError
@@ -35,13 +35,16 @@ class Messages:
             sent = await self._send(chat, message)
         except TelegramError as error:
             raise explain(error, sending=True) from None
-        return f"{sent.message_id}:{MEDIA}" if message.file else str(sent.message_id)
+        has_media = message.file is not None or message.picture is not None
+        return f"{sent.message_id}:{MEDIA}" if has_media else str(sent.message_id)
 
     async def edit(self, chat: int, ref: str, message: Message) -> None:
         number, _, kind = ref.partition(":")
         try:
             if message.file is not None:
                 await self._edit_file(chat, int(number), message, message.file)
+            elif message.picture is not None:
+                await self._edit_picture(chat, int(number), message, message.picture)
             elif kind == MEDIA or not await self._edit_text(chat, int(number), message):
                 await self._edit_caption(chat, int(number), message)
         except TelegramError as error:
@@ -49,7 +52,11 @@ class Messages:
                 raise explain(error) from None
 
     async def _send(self, chat: int, message: Message) -> Sent:
-        send = self._send_text if message.file is None else self._send_file
+        send = self._send_text
+        if message.file is not None:
+            send = self._send_file
+        elif message.picture is not None:
+            send = self._send_picture
         try:
             return await send(chat, message)
         except ChatMigrated as error:
@@ -85,6 +92,42 @@ class Messages:
         if sent.document is not None:
             self._uploaded[message.file.path] = sent.document.file_id
         return sent
+
+    async def _send_picture(self, chat: int, message: Message) -> Sent:
+        assert message.picture is not None  # noqa: S101  `_send` has looked
+        sent = await self._upload(
+            message.picture,
+            lambda media: self._bot.send_photo(
+                chat,
+                media,
+                caption=to_html(message.text, self._limits.caption),
+                parse_mode=ParseMode.HTML,
+                reply_markup=keyboard(message.buttons),
+                disable_notification=not message.notify,
+                read_timeout=UPLOAD_S,
+            ),
+        )
+        if sent.photo:
+            self._uploaded[message.picture.path] = sent.photo[-1].file_id
+        return sent
+
+    async def _edit_picture(
+        self, chat: int, number: int, message: Message, picture: OutFile
+    ) -> None:
+        await self._upload(
+            picture,
+            lambda media: self._bot.edit_message_media(
+                InputMediaPhoto(
+                    media,
+                    caption=to_html(message.text, self._limits.caption),
+                    parse_mode=ParseMode.HTML,
+                ),
+                chat_id=chat,
+                message_id=number,
+                reply_markup=keyboard(message.buttons),
+                read_timeout=UPLOAD_S,
+            ),
+        )
 
     async def _edit_text(self, chat: int, number: int, message: Message) -> bool:
         """False: the message got a file since it was sent, and has a caption instead."""

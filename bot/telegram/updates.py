@@ -17,6 +17,8 @@ from storage.people_store import Person
 PLATFORM = "tg"
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<argument>.*))?", re.DOTALL)
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP)
+# Also those that the standard calls common only, WebP among them.
+KINDS = mimetypes.types_map | mimetypes.common_types
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -107,7 +109,7 @@ def _files(message: Message, fetch: Fetch) -> tuple[Attachment, ...]:
 
 def _may_hold_pictures(document: Document) -> bool:
     """As far as can be told before the download. Clients leave out or invent the type."""
-    guessed = mimetypes.types_map.get(_suffix(document), "")
+    guessed = KINDS.get(_suffix(document), "")
     kinds = {document.mime_type or "", guessed}
     return any(kind.startswith("image/") or kind in ARCHIVES for kind in kinds)
 

@@ -32,6 +32,7 @@ def create_app(room: Room, downloads: Downloads, *, public_url: str = "") -> Gua
             Route("/press", room.press, methods=["POST"]),
             Route("/upload", room.upload, methods=["POST"]),
             Route("/thumb/{name}", room.thumb),
+            Route("/shown/{name:path}", room.shown),
             Route("/dl/{token}", downloads.file),
             Route("/healthz", alive),
             Route("/readyz", ready),

@@ -20,12 +20,17 @@ from starlette.templating import Jinja2Templates
 from bot.events import Choice, Command, Event, Text
 from bot.frontend import Attachment, Incoming, Receive
 from bot.screen import parse_data
-from bot.web import thumbs, uploads
+from bot.web import uploads
 from bot.web.feed import Feed
 from bot.web.visitors import PLATFORM, Visitors, new_chat, person_of
+from pictures.look import Refused
+from pictures.order import View
+from pictures.sandbox import Cells
 from storage.blob_store import LocalBlobs, photo_key
 
 MAX_BODY_BYTES = 64_000
+THUMB_SIDE = 160  # pixels; re-encoded, so nothing of the original's metadata is left
+PRIVATE = {"cache-control": "private, max-age=3600"}
 PING_S = 15.0
 SEQ = re.compile(r"[0-9]{1,15}")
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
@@ -55,12 +60,12 @@ class Room:
 
     feed: Feed
     blobs: LocalBlobs
+    cells: Cells
     visitors: Visitors
     receive: Receive
     spool: Path
     caps: uploads.Caps = field(default_factory=uploads.Caps)
     uploading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
-    painting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     async def page(self, request: Request) -> Response:
         if request.url.hostname == "localhost":
@@ -121,12 +126,25 @@ class Room:
             sha256 = self._thumb_signer(chat).unsign(request.path_params["name"]).decode()
         except BadSignature as error:
             raise HTTPException(404) from error
-        async with self.painting:
-            picture = await asyncio.to_thread(thumbs.make, self.blobs.path(photo_key(sha256)))
-        if picture is None:
+        try:
+            data = await self.blobs.get(photo_key(sha256))
+        except FileNotFoundError as error:
+            raise HTTPException(404) from error
+        shown = await self.cells.view(data, View(side=THUMB_SIDE))
+        if isinstance(shown, Refused):
             raise HTTPException(404)
-        headers = {"cache-control": "private, max-age=3600"}
-        return Response(picture, media_type="image/jpeg", headers=headers)
+        return Response(shown.view, media_type="image/jpeg", headers=PRIVATE)
+
+    async def shown(self, request: Request) -> Response:
+        """A picture that the bot shows in this chat."""
+        chat = self._chat(request)
+        signer = shown_signer(self.visitors.secret, chat)
+        try:
+            key = signer.unsign(request.path_params["name"]).decode()
+            data = await self.blobs.get(key)
+        except (BadSignature, FileNotFoundError) as error:
+            raise HTTPException(404) from error
+        return Response(data, media_type="image/jpeg", headers=PRIVATE)
 
     def _chat(self, request: Request) -> str:
         chat = self.visitors.recognise(request)
@@ -158,6 +176,10 @@ class Room:
             )
         )
         return JSONResponse({"ok": True})
+
+
+def shown_signer(secret: str, chat: str) -> Signer:
+    return Signer(secret, salt=f"shown/{chat}", digest_method=hashlib.sha256)
 
 
 def event_of(text: str) -> Event:

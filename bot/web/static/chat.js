@@ -81,6 +81,14 @@ function tile(url) {
   return frame;
 }
 
+// A picture of the bot's: photos are described in the words below it.
+function shownPicture(name) {
+  const picture = make("img", { src: `/shown/${name}`, alt: "", className: "shown", decoding: "async" });
+  picture.addEventListener("load", () => { if (near(picture.height)) stick(); }, { once: true });
+  picture.addEventListener("error", () => picture.remove());
+  return picture;
+}
+
 function pictures(message) {
   const urls = previews.get(message.id) ?? message.files.map((name) => `/thumb/${name}`);
   const count = `${urls.length} ${word(urls.length === 1 ? "file" : "files")}`;
@@ -94,7 +102,8 @@ function content(message) {
   const rows = (message.buttons ?? []).map((row) =>
     make("div", { className: "row" }, ...row.map((button) => key(message.id, button))));
   const keys = rows.length ? [make("div", { className: "keys" }, ...rows)] : [];
-  return [make("div", { className: "text" }, ...words(message.text)), ...keys];
+  const shown = message.picture ? [shownPicture(message.picture)] : [];
+  return [...shown, make("div", { className: "text" }, ...words(message.text)), ...keys];
 }
 
 function show(message) {
@@ -139,7 +148,7 @@ function greet(message) {
   document.title = `(${unseen}) lorabot`;
 }
 
-const near = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+const near = (more = 0) => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80 + more;
 
 function stick() {
   requestAnimationFrame(() => { scroller.scrollTop = scroller.scrollHeight; });

@@ -1,0 +1,64 @@
+"""Pictures for the chat: one photo with numbered faces, or a contact sheet.
+
+They are kept under their draft, and deleted with it.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+
+from bot.frontend import OutFile
+from bot.screen import Picture
+from pictures.look import Refused
+from pictures.order import View
+from pictures.sandbox import Cells
+from pictures.sheet import TILE, sheet
+from pictures.sheet import Tile as Printed
+from storage.blob_store import LocalBlobs, photo_key
+
+SIDE = 1024  # pixels of one photo in the chat
+
+
+def shown_prefix(draft: str) -> str:
+    return f"shown/{draft}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Darkroom:
+    blobs: LocalBlobs
+    cells: Cells
+
+    async def print(self, picture: Picture) -> OutFile | None:
+        """A JPEG in the blob store; None where there is nothing to show any more."""
+        name = hashlib.sha256(repr(picture).encode()).hexdigest()[:32]
+        key = f"{shown_prefix(picture.draft)}/{name}.jpg"
+        if not await self.blobs.exists(key):
+            jpeg = await (self._sheet(picture) if picture.sheet else self._photo(picture))
+            if not jpeg:
+                return None
+            await self.blobs.put(key, jpeg)
+        path = self.blobs.path(key)
+        size = (await asyncio.to_thread(path.stat)).st_size
+        return OutFile(path=path, name=f"{name}.jpg", file_bytes=size)
+
+    async def _photo(self, picture: Picture) -> bytes:
+        return await self._view(picture.tiles[0].sha256, View(side=SIDE, boxes=picture.boxes))
+
+    async def _sheet(self, picture: Picture) -> bytes:
+        jpegs = await asyncio.gather(*(self._tile(tile.sha256) for tile in picture.tiles))
+        tiles = [
+            Printed(number=tile.number, jpeg=jpeg, used=tile.used, doubtful=tile.doubtful)
+            for tile, jpeg in zip(picture.tiles, jpegs, strict=True)
+        ]
+        return await asyncio.to_thread(sheet, tiles)
+
+    async def _tile(self, sha256: str) -> bytes:
+        return await self._view(sha256, View(side=TILE))
+
+    async def _view(self, sha256: str, view: View) -> bytes:
+        try:
+            data = await self.blobs.get(photo_key(sha256))
+        except FileNotFoundError:
+            return b""
+        shown = await self.cells.view(data, view)
+        return b"" if isinstance(shown, Refused) else shown.view
