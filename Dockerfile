@@ -5,6 +5,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY lorabot lorabot
 COPY bot bot
+COPY pictures pictures
 COPY pipeline pipeline
 COPY storage storage
 COPY trainer trainer
@@ -18,6 +19,8 @@ CMD ["lorabot", "bot"]
 
 FROM bot AS worker
 USER root
-RUN pip install --constraint constraints.txt .[train]
+# Exactly one onnxruntime and the headless OpenCV: insightface's own requirements would bring others.
+RUN pip install --constraint constraints.txt .[train,faces-gpu] \
+ && pip install --no-deps --constraint constraints.txt insightface
 USER lorabot
 CMD ["lorabot", "worker"]

@@ -20,6 +20,8 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "lorabot-setup"
 CONSTRAINTS = ROOT / "constraints.txt"
 EXTRAS = {"run": "redis,telegram,train", "dev": "dev,redis,telegram,train"}
+# Its own requirements name another onnxruntime and another OpenCV, which would overwrite ours.
+FACES = "insightface==2.1"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 CUDA_REFUSED = """\
@@ -84,8 +86,12 @@ def set_up(extras: str) -> None:
     pip = make_venv()
     os.environ.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     refuse_cuda(pip)
-    install = ["install", "--quiet", "--constraint", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]"]
-    if subprocess.run([*pip, *install], check=False).returncode != 0:
+    # One of the two: both write into the same folder.
+    runtime = "faces-gpu" if has_nvidia_gpu() else "faces-cpu"
+    quiet = ["install", "--quiet", "--constraint", str(CONSTRAINTS)]
+    for wanted in (["-e", f"{ROOT}[{extras},{runtime}]"], ["--no-deps", FACES]):
+        if subprocess.run([*pip, *quiet, *wanted], check=False).returncode == 0:
+            continue
         sys.exit("The set-up stopped; what pip says stands above. It can be started again.")
     STAMP.write_text(stamp_for(extras))
 

@@ -113,6 +113,57 @@ def train(
 
 
 @app.command()
+def prepare(  # noqa: PLR0913, PLR0917  each is a switch of the command line
+    photos: Annotated[Path, typer.Argument(help="A folder of photos, or a ZIP of them.")],
+    out: Annotated[Path, typer.Argument(help="The folder that the dataset is put into.")],
+    trigger: Annotated[str, typer.Option(help="The word that calls the subject.")] = "ohwx",
+    kind: Annotated[str, typer.Option(help="person, character, style or thing")] = "person",
+    style: Annotated[str, typer.Option(help="Captions: sentence or tags (booru)")] = "sentence",
+    resolution: Annotated[int, typer.Option(help="Side of the square of a picture's area.")] = 512,
+    square: Annotated[bool, typer.Option(help="Squares only, instead of buckets.")] = False,
+    repeats: Annotated[int, typer.Option(help="For sd-scripts: in the folder's name.")] = 10,
+    looks: Annotated[bool, typer.Option(help="Also say what the subject looks like.")] = False,
+    pack: Annotated[bool, typer.Option(help="Make a ZIP, too.")] = True,
+) -> None:
+    """Make a dataset of photos: checked, cut, captioned, with a report. No chat, no training."""
+    from lorabot import local_prepare
+
+    settings = _settings()
+    logs.configure("WARNING", file=settings.data_dir / "logs" / "prepare.log")
+    order = local_prepare.Order(
+        source=photos,
+        out=out,
+        trigger=trigger,
+        kind=kind,
+        style=style,
+        resolution=resolution,
+        square=square,
+        repeats=repeats,
+        keep_identity=looks,
+        pack=pack,
+    )
+    raise typer.Exit(asyncio.run(local_prepare.run(settings, order)))
+
+
+@app.command()
+def models(
+    which: Annotated[str, typer.Argument(help="faces or tagger")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A folder or ZIP with the networks.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What to call them.")] = "",
+    licence: Annotated[str, typer.Option(help="The licence that they are under.")] = "",
+    accept: Annotated[bool, typer.Option(help="I read the licence, and it allows it.")] = False,
+) -> None:
+    """Add networks that look at photos: for faces, or for words (a WD14 tagger)."""
+    from lorabot import local_models
+
+    raise typer.Exit(
+        local_models.add(_settings(), which, source, name=name, licence=licence, accept=accept)
+    )
+
+
+@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -124,6 +175,8 @@ def doctor(
 
 
 def main() -> None:
+    # Before numpy is loaded: its products here are small, and threads take longer to wake.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except BasesFileError as error:

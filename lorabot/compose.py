@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
+from bot.darkroom import Darkroom
 from bot.dialogue import Dialogue
 from bot.frontend import Frontend, NetworkError, Receive
 from bot.frontends.web import PortTakenError, Site, Web
@@ -14,6 +15,8 @@ from bot.links import Links, secret_key
 from bot.notifier import Notifier, Post
 from bot.presenter import Presenter
 from bot.reading import Reader
+from pictures import limits
+from pictures.sandbox import Cells
 from storage import bases, inbox_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
@@ -42,16 +45,18 @@ async def serve_bot(settings: Settings) -> int:
         port=settings.web_port,
         public_url=settings.public_url,
     )
-    web = Web(database, blobs, links, site)
+    cells = Cells(limits=limits.load(settings.data_dir))
+    web = Web(database, blobs, links, site, cells)
     try:
         address = web.listen()
         frontends: list[Frontend] = [web, *networks(settings, database)]
         print(f"lorabot is ready: open {address}/", flush=True)
-        await converse(settings, database, frontends, stop)
+        await converse(settings, database, frontends, cells, stop)
     except PortTakenError as error:
         print(error, flush=True)
         return EXIT_CONFIG
     finally:
+        await cells.close()
         await database.close()
     return 0
 
@@ -93,12 +98,15 @@ class Bot:
         return [*networks, *own]
 
 
-def assemble(settings: Settings, database: Database, frontends: Sequence[Frontend]) -> Bot:
+def assemble(
+    settings: Settings, database: Database, frontends: Sequence[Frontend], cells: Cells
+) -> Bot:
     by_platform = {one.platform: one for one in frontends}
     blobs = LocalBlobs(settings.data_dir / "blobs")
     known = bases.load(settings.data_dir, settings.bases_file)
-    reader = Reader(bases=tuple(known.values()), settings=settings)
-    presenter = Presenter(database, reader, by_platform)
+    reader = Reader(bases=tuple(known.values()), settings=settings, limits=cells.limits)
+    darkroom = Darkroom(blobs=blobs, cells=cells)
+    presenter = Presenter(database, reader, by_platform, darkroom)
     post = Post(blobs=blobs, links=links_of(settings), public_url=settings.public_url)
     notifier = Notifier(database, reader, presenter, by_platform, post)
     url = settings.redis_url.get_secret_value() if settings.redis_url else None
@@ -106,6 +114,7 @@ def assemble(settings: Settings, database: Database, frontends: Sequence[Fronten
     dialogue = Dialogue(
         database=database,
         blobs=blobs,
+        cells=cells,
         reader=reader,
         doorbell=doorbell,
         presenter=presenter,
@@ -131,10 +140,14 @@ async def forget_updates(database: Database) -> None:
 
 
 async def converse(
-    settings: Settings, database: Database, frontends: Sequence[Frontend], stop: asyncio.Event
+    settings: Settings,
+    database: Database,
+    frontends: Sequence[Frontend],
+    cells: Cells,
+    stop: asyncio.Event,
 ) -> None:
     """Run these frontends with the whole bot behind them, until ``stop``."""
-    bot = assemble(settings, database, frontends)
+    bot = assemble(settings, database, frontends, cells)
     tasks = [asyncio.create_task(one) for one in bot.parts()]
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -1,6 +1,7 @@
 """What this machine has, what is wrong, and the fix: one finding a line."""
 
 import asyncio
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -9,15 +10,20 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import typer
 
+from pictures.limits import DEFAULT
+from pipeline import packs
+from pipeline.eyes import BlindError, Eyes, config_of
 from storage import bases, redis_server
 from storage.database import Database
 from storage.settings import Settings
 
 LOW_DISK_BYTES = 5_000_000_000
 PROBE_S = 5.0
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 
 class Health(StrEnum):
@@ -88,6 +94,67 @@ async def trainer(_: Settings) -> Finding:
         fix = "on the GPU host install lorabot[train]; a machine for the bot alone needs none"
         return Finding("trainer", Health.WARN, f"no {', '.join(missing)}", fix)
     return Finding("trainer", Health.OK, "torch, diffusers and peft are installed")
+
+
+async def faces(settings: Settings) -> Finding:
+    """The pack, its licence, and what it really runs on: onnxruntime falls back without a word."""
+    fix = "lorabot models faces (read its licence); without it nobody checks who is on the photos"
+    try:
+        pack = await asyncio.to_thread(packs.checked, packs.home(settings.data_dir, packs.FACES))
+    except packs.PackError as error:
+        return Finding("faces", Health.FAIL, str(error), "add the pack again: lorabot models faces")
+    if pack is None:
+        return Finding("faces", Health.WARN, "no face networks", fix)
+    said = f"{pack.name} ({pack.licence})"
+    eyes = Eyes(config_of(settings, DEFAULT.face_score))
+    try:
+        await eyes.see((64, 64), bytes(64 * 64 * 3))
+    except (BlindError, RuntimeError) as error:
+        return Finding("faces", Health.FAIL, f"{said}: {error}", "python3 run.py sets it up")
+    finally:
+        await eyes.close()
+    runs = ", ".join(eyes.providers)
+    if shutil.which("nvidia-smi") and "CUDA" not in runs:
+        fix = "the CUDA libraries do not fit onnxruntime-gpu; on the CPU it works, slower"
+        return Finding("faces", Health.WARN, f"{said} on {runs}", fix)
+    return Finding("faces", Health.OK, f"{said} on {runs}")
+
+
+async def onnxruntime(_: Settings) -> Finding:
+    """Both builds write into one folder: whichever came last is half of each."""
+    found = [name for name in RUNTIMES if _is_installed(name)]
+    if not found:
+        fix = "only needed where photos are looked at: python3 run.py sets it up"
+        return Finding("onnxruntime", Health.WARN, "not installed", fix)
+    if len(found) > 1:
+        fix = f"pip uninstall {' '.join(found)}, then install one of them"
+        return Finding("onnxruntime", Health.FAIL, f"{' and '.join(found)} are installed", fix)
+    if _is_installed("opencv-python") and _is_installed("opencv-python-headless"):
+        fix = "pip uninstall opencv-python opencv-python-headless; python3 run.py"
+        return Finding("onnxruntime", Health.FAIL, "two builds of OpenCV are installed", fix)
+    return Finding("onnxruntime", Health.OK, found[0])
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+async def words(settings: Settings) -> Finding:
+    if settings.vision_url:
+        said = f"pictures are sent to {urlsplit(settings.vision_url).hostname}"
+        return Finding("captions", Health.WARN, said, "say so to your people, or unset VISION_URL")
+    try:
+        pack = await asyncio.to_thread(packs.checked, packs.home(settings.data_dir, packs.TAGGER))
+    except packs.PackError as error:
+        return Finding("captions", Health.FAIL, str(error), "add it again: lorabot models tagger")
+    if pack is None:
+        fix = "lorabot models tagger --from FOLDER gives every picture words of its own"
+        return Finding("captions", Health.WARN, "trigger and class word only", fix)
+    return Finding("captions", Health.OK, f"{pack.name} ({pack.licence})")
 
 
 async def gpu(_: Settings) -> Finding:
@@ -164,6 +231,9 @@ CHECKS: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
     redis,
     trainer,
     gpu,
+    onnxruntime,
+    faces,
+    words,
     base_models,
     lora_folder,
     telegram,

@@ -10,15 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from bot import intake
-from bot.answers import CLASS_WORDS
 from bot.naming import is_good_name
 from bot.texts.catalog import Catalog
+from lorabot.source import OrderError, Source
+from pictures import limits
+from pictures.look import Refused
+from pictures.sandbox import Cells
 from pipeline import worker
 from storage import bases, job_store
 from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database
-from storage.job import FINAL, MAX_PHOTOS, MIN_PHOTOS, Job, JobState, Photo, new_id
+from storage.job import CLASS_WORDS, FINAL, MAX_PHOTOS, MIN_PHOTOS, Job, JobState, Photo, new_id
 from storage.settings import Settings
 from trainer.presets import params_for
 
@@ -35,10 +37,6 @@ class Order:
     kind: str
     base: str
     steps: int
-
-
-class OrderError(Exception):
-    """The order cannot be carried out; the message is for the person who typed it."""
 
 
 async def train(settings: Settings, order: Order) -> int:
@@ -86,33 +84,26 @@ async def _place(settings: Settings, order: Order, database: Database, screen: C
     return job
 
 
-async def _keep_photos(settings: Settings, source: Path, screen: Console) -> tuple[Photo, ...]:
+async def _keep_photos(settings: Settings, path: Path, screen: Console) -> tuple[Photo, ...]:
     catalog = Catalog.load("en")
     blobs = LocalBlobs(settings.data_dir / "blobs")
-    kept: dict[str, Photo] = {}
-    for number, data in enumerate(_pictures(source), start=1):
-        checked = await intake.check(data)
-        if isinstance(checked, intake.Refused):
-            said = catalog.text(checked.code, {**checked.args, "number": number})
-            screen.print(said, markup=False)
-            continue
-        await blobs.put(photo_key(checked.sha256), data)
-        kept.setdefault(checked.sha256, checked.photo(number))
+    source = await asyncio.to_thread(Source.open, path)
+    photos = await asyncio.to_thread(source.photos, screen)
+    kept: list[Photo] = []
+    async with Cells(limits=limits.load(settings.data_dir)) as cells:
+        for photo in photos:
+            data = await asyncio.to_thread(source.data, photo.number)
+            seen = await cells.look(data)
+            if isinstance(seen, Refused):
+                said = catalog.text(seen.code, {**seen.args, "number": photo.number})
+                screen.print(said, markup=False)
+                continue
+            await blobs.put(photo_key(photo.sha256), data)
+            kept.append(replace(photo, width=seen.width, height=seen.height))
     if not MIN_PHOTOS <= len(kept) <= MAX_PHOTOS:
         said = f"{len(kept)} different photos can be used; it takes {MIN_PHOTOS} to {MAX_PHOTOS}."
         raise OrderError(said)
-    return tuple(kept.values())
-
-
-def _pictures(source: Path) -> list[bytes]:
-    if source.is_dir():
-        return [path.read_bytes() for path in sorted(source.iterdir()) if path.is_file()]
-    if not source.is_file():
-        raise OrderError(f"There is no folder or ZIP called {source}.")
-    try:
-        return list(intake.photos_in_zip(source.read_bytes()))
-    except intake.ZipRefusedError as error:
-        raise OrderError(f"{source} is not a ZIP of photos: {error}") from error
+    return tuple(kept)
 
 
 async def _follow(settings: Settings, job: Job, database: Database, screen: Console) -> int:

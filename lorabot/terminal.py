@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from bot.frontends.console import CHAT, Console
 from lorabot import compose, up
+from pictures import limits
+from pictures.sandbox import Cells
 from storage import job_lists
 from storage.database import Database
 from storage.job import LIVE
@@ -25,14 +27,16 @@ async def chat(settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     database = await Database.open(settings.database)
     console = Console()
+    cells = Cells(limits=limits.load(settings.data_dir))
     tasks = [
         asyncio.create_task(_leave(console, database, stop)),
         asyncio.create_task(_work_beside(settings, stop)),
     ]
     try:
-        await compose.converse(settings, database, [console], stop)
+        await compose.converse(settings, database, [console], cells, stop)
     finally:
         stop.set()
+        await cells.close()
         await asyncio.gather(*tasks)
         await database.close()
     return 0
