@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.draft import Conversation, State
 from bot.events import Choice, Event
 from bot.facts import Facts
-from bot.moves import Step, move_below, unexpected
+from bot.moves import Step, unexpected
 from bot.review import review
 from pictures import verdict
 
@@ -21,7 +21,7 @@ def look_at(conversation: Conversation, event: Event, facts: Facts) -> Step:
     number = named if named in known else next(iter(undecided), 0)
     if not number:
         return back(conversation, event, facts)
-    return _moved(replace(conversation, state=State.FIX, at=number), conversation), ()
+    return replace(conversation, state=State.FIX, at=number), ()
 
 
 def next_one(conversation: Conversation, event: Event, facts: Facts) -> Step:
@@ -65,11 +65,11 @@ def toggle(conversation: Conversation, event: Event, facts: Facts) -> Step:
 def show_sheet(conversation: Conversation, event: Event, facts: Facts) -> Step:
     if not conversation.photos:
         return unexpected(conversation, event, facts)
-    return _moved(replace(conversation, state=State.SHEET), conversation), ()
+    return replace(conversation, state=State.SHEET), ()
 
 
 def back(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
-    return _moved(replace(conversation, state=State.PHOTOS, at=0), conversation), ()
+    return replace(conversation, state=State.PHOTOS, at=0), ()
 
 
 def _choose(conversation: Conversation, event: Event, facts: Facts, choice: verdict.Choice) -> Step:
@@ -88,14 +88,6 @@ def _with(
         for one in conversation.photos
     )
     return replace(conversation, photos=photos)
-
-
-def _moved(conversation: Conversation, before: Conversation) -> Conversation:
-    """Most networks cannot make a picture of a text, nor a text of a picture: a new message."""
-    pictured = {State.FIX, State.SHEET}
-    if (conversation.state in pictured) == (before.state in pictured):
-        return conversation
-    return move_below(conversation)
 
 
 def _argument(event: Event) -> str:

@@ -57,9 +57,7 @@ def _refuse(conversation: Conversation, line: Line) -> Conversation:
 def _under_photos(conversation: Conversation) -> Conversation:
     """The tally belongs below the first photo, and stays there while more come."""
     if conversation.closed or conversation.state in {State.FIX, State.SHEET}:
-        # A picture's message cannot become the tally.
-        below = conversation.below and conversation.state not in {State.FIX, State.SHEET}
-        conversation = replace(conversation, state=State.PHOTOS, closed=False, at=0, below=below)
+        conversation = replace(conversation, state=State.PHOTOS, closed=False, at=0)
     return conversation if conversation.below else replace(move_below(conversation), below=True)
 
 

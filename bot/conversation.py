@@ -7,7 +7,7 @@ which network it runs. What is shown follows from the state (`screens.panel`); a
 from dataclasses import replace
 
 from bot import answers, choosing, collecting, commands, naming, screens, wording
-from bot.draft import Conversation, State
+from bot.draft import Conversation, State, is_pictured
 from bot.events import (
     CancelJob,
     Choice,
@@ -50,7 +50,15 @@ def step(conversation: Conversation, event: Event, facts: Facts) -> Step:
     handler = TABLE.get((conversation.state, _key(event)), unexpected)
     if was_asking and isinstance(event, Command) and event.name == "cancel":
         handler = _drop
-    return handler(fresh, event, facts)
+    after, actions = handler(fresh, event, facts)
+    return _apart(conversation, after), actions
+
+
+def _apart(before: Conversation, after: Conversation) -> Conversation:
+    """Most networks cannot make a picture of a text, nor a text of a picture: a new message."""
+    if is_pictured(before) == is_pictured(after) or after.panel != before.panel:
+        return after
+    return move_below(after)
 
 
 def _is_stale(conversation: Conversation, event: Event) -> bool:

@@ -223,11 +223,15 @@ class Dialogue:
             return [FileRefused("photo.fetch")]
         if not archive.is_zip(data):
             return [await self._keep(data)]
+        pictures = archive.photos_in_zip(data)
+        found: list[Event] = []
         try:
-            pictures = await asyncio.to_thread(lambda: list(archive.photos_in_zip(data)))
+            # One at a time: unpacked, all together would be too much to hold.
+            while (one := await asyncio.to_thread(next, pictures, None)) is not None:
+                found.append(await self._keep(one))
         except archive.ZipRefusedError as error:
-            return [FileRefused(error.code, error.args_of_text)]
-        found = [await self._keep(one) for one in pictures]
+            # What came before the fault is whole, and is kept.
+            return [*found, FileRefused(error.code, error.args_of_text)]
         unfit = [one for one in found if isinstance(one, FileRefused) and one.code == "photo.type"]
         # What is in the ZIP beside pictures is no news to anybody.
         return [one for one in found if one not in unfit] or [FileRefused("zip.empty")]

@@ -66,6 +66,11 @@ class Conversation:
     wishes: Wishes = field(default_factory=Wishes)
 
 
+def is_pictured(conversation: Conversation) -> bool:
+    """The panel is a picture with words below it."""
+    return conversation.state in {State.FIX, State.SHEET} and not conversation.asking
+
+
 def to_json(conversation: Conversation) -> str:
     return json.dumps({"v": VERSION, **asdict(conversation)}, ensure_ascii=False)
 

@@ -1,7 +1,8 @@
 """``python -m pictures.cell PARENT LIMITS``: opens strangers' bytes where they can do no harm.
 
 A process of its own with no way to open files or connections, to write, or to take more memory
-than allowed. It answers requests on its standard input, one at a time, until that closes.
+than allowed. (Threads it may start: some decoders need one.) It answers requests on its standard
+input, one at a time, until that closes.
 """
 
 import json
@@ -27,11 +28,10 @@ def refusal(error: decode.RefusedError) -> bytes:
 
 
 def lock_up(memory_bytes: int) -> None:
-    """From here on: no new file, no connection, no process, nothing written, bounded memory."""
+    """From here on: no new file, no connection, nothing written, bounded memory."""
     if sys.platform.startswith("linux"):
         most = _data_bytes() + memory_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import signal
 import struct
 import sys
 from collections.abc import Mapping
@@ -93,6 +94,8 @@ class Child:
             raise ChildLostError(slow=False) from error
 
     async def end(self) -> None:
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        if self.process.returncode is None:
+            # Not by its own `kill`, which takes the exit status away from the loop that waits.
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         await self.process.wait()

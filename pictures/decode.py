@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pi_heif
 import simplejpeg
-from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from pictures.limits import Limits
 
@@ -66,6 +66,7 @@ def prepare_decoders() -> None:
     pi_heif.register_heif_opener(thumbnails=False)
     Image.init()
     Image.MAX_IMAGE_PIXELS = None  # our own limits are tighter, and know the format
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a cell is one core's
 
 
 def open_header(data: bytes, limits: Limits) -> Opened:
@@ -153,8 +154,11 @@ def _most_pixels(image: ImageFile.ImageFile, limits: Limits) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":
+        return 1  # Pillow has turned it, or will
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        # Not the format's own way: PNG's loads the picture, and its errors would be lost here.
+        return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
     except (*BROKEN, MemoryError):
         return 1
 
