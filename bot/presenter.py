@@ -117,6 +117,9 @@ class Presenter:
             except NetworkError as error:
                 log.warning("a chat could not be reached (%s)", type(error).__name__)
                 return
+            except FileNotFoundError:
+                # The draft ended while its picture was on the way; the next look shows what is.
+                return
 
     async def _toast(self, name: str, screen: Screen) -> None:
         frontend = self._frontends[name.partition(":")[0]]
@@ -157,7 +160,8 @@ class Presenter:
         self._chats[name].panel = None
         if ref and last is not None and last[0] not in jobs:
             with suppress(NetworkError):
-                await frontend.edit(name, ref, replace(last[1], buttons=()))
+                # Its picture may be deleted by now.
+                await frontend.edit(name, ref, replace(last[1], buttons=(), picture=None))
 
     async def _mark(self, name: str, stored: Stored, kept: str) -> None:
         async with self._database.write() as tx:

@@ -1,4 +1,4 @@
-"""``python -m pictures.cell PARENT LIMITS``: opens strangers' bytes where they can do no harm.
+"""``python -m pictures.cell PARENT HANDLE LIMITS``: opens strangers' bytes, and harms nobody.
 
 A process of its own with no way to open files or connections, to write, or to take more memory
 than allowed. (Threads it may start: some decoders need one.) It answers requests on its standard
@@ -10,21 +10,18 @@ import os
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 from pictures import decode
 from pictures.box import Box
-from pictures.child import message, read_message
+from pictures.child import Parent
 from pictures.develop import develop
 from pictures.frame import Shape
 from pictures.limits import Limits
-from pictures.order import View, Wanted, answer, wanted_from_json
+from pictures.order import View, Wanted, answer_to_json, wanted_from_json
 from storage.die_with_parent import tie
 
 OPEN_FILES = 3  # standard input, output, error: there is no fourth
-
-
-def refusal(error: decode.RefusedError) -> bytes:
-    return message({"refused": error.code, "args": error.args_of_text})
 
 
 def lock_up(memory_bytes: int) -> None:
@@ -47,29 +44,30 @@ def _data_bytes() -> int:
 
 def main() -> None:
     tie(int(sys.argv[1]))
-    limits = Limits(**json.loads(sys.argv[2]))
+    limits = Limits(**json.loads(sys.argv[3]))
+    parent = Parent.reached_by(int(sys.argv[2]), sys.stdout.buffer)
     decode.prepare_decoders()
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
     _warm_up(limits)
     # What a library says about a stranger's bytes is nobody's business.
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     os.close(silence)
     lock_up(limits.memory_bytes + limits.file_bytes)
-    sink.write(message({"ready": True}))
-    sink.flush()
-    while (asked := read_message(source)) is not None:
-        head, data = asked
-        try:
-            said = answer(develop(data, wanted_from_json(head), limits))
-        except decode.RefusedError as error:
-            said = refusal(error)
-        except MemoryError:
-            said = refusal(decode.RefusedError("photo.pixels"))
-        del asked, head, data
-        sink.write(said)
-        sink.flush()
-        del said
+    parent.say({"ready": True})
+    while (asked := parent.hear()) is not None:
+        _answer(parent, *asked, limits)
+        # Its memory is for the next picture.
+        del asked
+
+
+def _answer(parent: Parent, head: dict[str, Any], data: bytes, limits: Limits) -> None:
+    try:
+        done = develop(data, wanted_from_json(head), limits)
+        parent.say(answer_to_json(done), done.png, done.tile, done.view)
+    except decode.RefusedError as error:
+        parent.say({"refused": error.code, "args": error.args_of_text})
+    except MemoryError:
+        parent.say({"refused": "photo.pixels", "args": {}})
 
 
 def _warm_up(limits: Limits) -> None:

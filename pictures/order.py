@@ -6,7 +6,6 @@ from typing import Any
 
 from pictures import look as look_module
 from pictures.box import Box
-from pictures.child import message
 from pictures.frame import Cut, Shape
 from pictures.look import Look, Refused
 
@@ -69,15 +68,15 @@ def wanted_from_json(raw: dict[str, Any]) -> Wanted:
     )
 
 
-def answer(done: Developed) -> bytes:
-    head = {
+def answer_to_json(done: Developed) -> dict[str, Any]:
+    """Its bodies follow in the order png, tile, view."""
+    return {
         "look": None if done.look is None else look_module.to_json(done.look),
         "cut": None if done.cut is None else asdict(done.cut),
         "view_size": done.view_size,
         "png": len(done.png),
         "tile": len(done.tile),
     }
-    return message(head, done.png, done.tile, done.view)
 
 
 def read_answer(head: Mapping[str, Any], body: bytes) -> Developed | Refused:

@@ -9,7 +9,7 @@ import logging
 from dataclasses import asdict
 from typing import Self
 
-from pictures.child import Child, ChildLostError, message
+from pictures.child import SHARED_BYTES, Child, ChildLostError
 from pictures.limits import DEFAULT, Limits
 from pictures.look import Look, Refused
 from pictures.order import Developed, View, Wanted, read_answer, wanted_to_json
@@ -58,11 +58,10 @@ class Cells:
         if len(data) > self.limits.file_bytes:
             most = self.limits.file_bytes // 1_000_000
             return Refused("photo.big", {"size": len(data) // 1_000_000, "limit": most})
-        request = message(wanted_to_json(wanted), data)
         async with self._places:
             cell = self._free.pop() if self._free else await self._start()
             try:
-                head, body = await cell.ask(request, self.limits.seconds)
+                head, body = await cell.ask(wanted_to_json(wanted), data, self.limits.seconds)
             except ChildLostError as error:
                 await cell.end()
                 log.warning("a picture's decoder %s", error)
@@ -77,7 +76,10 @@ class Cells:
 
     async def _start(self) -> Child:
         own = json.dumps(asdict(self.limits))
-        cell, _ = await Child.start("pictures.cell", own, environment=ENVIRONMENT)
+        room = max(SHARED_BYTES, self.limits.file_bytes)
+        cell, _ = await Child.start(
+            "pictures.cell", own, environment=ENVIRONMENT, shared_bytes=room
+        )
         return cell
 
     def _end_later(self, cell: Child) -> None:

@@ -10,7 +10,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pictures.child import Child, ChildLostError, message
+from pictures.child import Child, ChildLostError
 from pipeline import packs
 from pipeline.packs import PackError
 from storage.settings import Settings
@@ -84,7 +84,7 @@ class Eyes:
             child = self._child or await self._start()
             self._child = None
             try:
-                said, _ = await child.ask(message({"size": size}, pixels), ANSWER_S)
+                said, _ = await child.ask({"size": size}, pixels, ANSWER_S)
             except ChildLostError as error:
                 await child.end()
                 raise BlindError(f"the networks {error}") from error

@@ -1,4 +1,4 @@
-"""``python -m pipeline.eyes_child PARENT CONFIG``: the networks that look at pictures.
+"""``python -m pipeline.eyes_child PARENT HANDLE CONFIG``: the networks that look at pictures.
 
 A process of its own: they take seconds to load and a gigabyte to hold, and go when they are idle.
 It gets pixels, never files: those were opened elsewhere.
@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from pictures import faces
-from pictures.child import message, read_message
+from pictures.child import Parent
 from pictures.faces import Faces
 from pipeline import packs
 from pipeline.eyes import EyesConfig
@@ -51,22 +51,19 @@ class Networks:
 
 def main() -> None:
     tie(int(sys.argv[1]))
-    config = EyesConfig(**json.loads(sys.argv[2]))
+    config = EyesConfig(**json.loads(sys.argv[3]))
     # Libraries print; our standard output is a protocol.
-    sink = os.fdopen(os.dup(1), "wb")
+    parent = Parent.reached_by(int(sys.argv[2]), os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     try:
         networks = Networks(config)
     except Exception as error:  # noqa: BLE001  whatever a network's file makes of its loader
-        sink.write(message({"failed": f"{type(error).__name__}: {error}"[:300]}))
+        parent.say({"failed": f"{type(error).__name__}: {error}"[:300]})
         return
-    sink.write(message({"providers": sorted(set(networks.providers))}))
-    sink.flush()
-    while (asked := read_message(sys.stdin.buffer)) is not None:
+    parent.say({"providers": sorted(set(networks.providers))})
+    while (asked := parent.hear()) is not None:
         head, pixels = asked
-        image = Image.frombytes("RGB", tuple(head["size"]), pixels)
-        sink.write(message(networks.see(image)))
-        sink.flush()
+        parent.say(networks.see(Image.frombytes("RGB", tuple(head["size"]), pixels)))
 
 
 if __name__ == "__main__":
