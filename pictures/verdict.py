@@ -11,7 +11,7 @@ from pictures import twins
 from pictures.box import Box
 from pictures.faces import Face, Faces
 from pictures.frame import Cut, Shape, place
-from pictures.identity import Place, Who, recognise
+from pictures.identity import NOISE, Place, Who, recognise
 from pictures.limits import DEFAULT, Limits
 from pictures.look import Look
 from trainer.buckets import nearest
@@ -60,13 +60,16 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``face`` is the subject's place among the faces; ``likeness`` its cosine to the subject."""
+    """``face`` is the subject's place among the faces, ``likeness`` its cosine to the subject;
+    ``people`` says for each face who it is, numbered from 0, -1 where it is alone.
+    """
 
     number: int
     remarks: tuple[Remark, ...]
     used: bool
     face: int | None = None
     likeness: float | None = None
+    people: tuple[int, ...] = ()
 
     @property
     def worst(self) -> Remark | None:
@@ -102,9 +105,15 @@ def judge(
             used=_is_used(shot, remarks),
             face=subject,
             likeness=None if subject is None else who.likeness.get(Place(at, subject)),
+            people=_people(at, shot, who),
         )
         for at, (shot, remarks, subject) in enumerate(zip(shots, said, subjects, strict=True))
     )
+
+
+def _people(at: int, shot: Shot, who: Who) -> tuple[int, ...]:
+    count = len(shot.faces.faces) if shot.faces else 0
+    return tuple(who.clusters.get(Place(at, face), NOISE) for face in range(count))
 
 
 def _is_used(shot: Shot, remarks: Sequence[Remark]) -> bool:

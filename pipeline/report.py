@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pictures.box import Box
 from pictures.frame import Cut
 from pictures.variety import Variety
 from pictures.verdict import Level, Shot, Verdict
@@ -14,7 +15,8 @@ from storage.job import Rejection
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One photo. ``picture`` is the file that it became, empty if it was left out; ``cut`` is its
-    part of the upload, in upright pixels.
+    part of the upload, in upright pixels of ``size``. ``content`` (without borders) and ``faces``
+    are in shares, the largest face first; ``people`` says who is who, -1 for nobody known.
     """
 
     number: int
@@ -22,7 +24,11 @@ class Line:
     reasons: tuple[str, ...]
     sharpness: float | None
     likeness: float | None
-    faces: int | None
+    size: tuple[int, int] | None
+    content: Box | None
+    faces: tuple[Box, ...] | None
+    people: tuple[int, ...]
+    face: int | None
     cut: Cut | None
     caption: str
 
@@ -76,7 +82,11 @@ def line_of(shot: Shot, verdict: Verdict, cut: Cut | None, picture: str, caption
         reasons=tuple(remark.code for remark in verdict.remarks),
         sharpness=None if shot.look is None else round(shot.look.sharpness, 2),
         likeness=None if verdict.likeness is None else round(verdict.likeness, 3),
-        faces=None if shot.faces is None else len(shot.faces.faces),
+        size=None if shot.look is None else (shot.look.width, shot.look.height),
+        content=None if shot.look is None else shot.look.content,
+        faces=None if shot.faces is None else tuple(face.box for face in shot.faces.faces),
+        people=verdict.people,
+        face=verdict.face,
         cut=cut,
         caption=caption,
     )

@@ -15,6 +15,7 @@ from bot.events import Choice, Command, Text
 from bot.frontend import Incoming, Message, RenderedButton
 from bot.frontends.web import Site, Web
 from bot.links import Links
+from pictures.sandbox import Cells
 from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database
 from storage.job import new_id
@@ -93,7 +94,8 @@ async def serving(database: Database, folder: Path, port: int = 0) -> AsyncItera
     """The page, served on loopback by this process."""
     blobs = LocalBlobs(folder / "blobs")
     site = Site(secret="secret", spool=folder / "spool", port=port)
-    script = Script(Web(database, blobs, Links("secret", hours=1), site), blobs)
+    cells = Cells(1)
+    script = Script(Web(database, blobs, Links("secret", hours=1), site, cells), blobs)
     running = asyncio.create_task(script.web.run(script.receive))
     await script.web.ready.wait()
     try:
@@ -102,6 +104,7 @@ async def serving(database: Database, folder: Path, port: int = 0) -> AsyncItera
         script.hold.set()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        await cells.close()
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pictures.sandbox import Cells
 from storage.database import Database
 
 Look = Callable[[], Awaitable[object]]
@@ -16,6 +17,13 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     one = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
     yield one
     await one.close()
+
+
+@pytest.fixture
+async def cells() -> AsyncIterator[Cells]:
+    """One child that opens pictures; it starts with the first of them."""
+    async with Cells(1) as one:
+        yield one
 
 
 async def eventually(look: Look, within_s: float = 20.0) -> object:

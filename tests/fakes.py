@@ -34,6 +34,8 @@ class FakeFrontend:
         self._raise("edit", chat, self.troubles)
         if ref not in self.chats[chat]:
             raise MessageGoneError(ref)
+        before = self.chats[chat][ref]
+        assert bool(before.picture) is bool(message.picture), "no network could do that"
         self.chats[chat][ref] = message
         self.calls.append(f"edit {chat}")
 

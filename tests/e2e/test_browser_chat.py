@@ -118,6 +118,21 @@ async def test_photos_can_be_dropped_anywhere_and_the_tally_is_one_message(page:
     await expect(page.locator("#log").get_by_text("3 photos of up to 25")).to_have_count(0)
 
 
+async def test_all_photos_are_shown_and_one_is_taken_out(page: Page) -> None:
+    await questions(page)
+    dropped = {f"{n}.png": base64.b64encode(data).decode() for n, data in enumerate(photos(3))}
+    await page.evaluate(DROP, dropped)
+    await press(page, "All photos")
+    await expect(page.locator("#log").get_by_text("3 of 3 in use")).to_be_visible()
+    sheet = page.locator("img.shown")
+    before = await sheet.get_attribute("src")
+    await press(page, "✅ 2")
+    await expect(page.locator("#log").get_by_text("2 of 3 in use")).to_be_visible()
+    await expect(sheet).not_to_have_attribute("src", before or "")
+    await expect(sheet).to_have_js_property("complete", value=True)
+    assert await sheet.evaluate("image => image.naturalWidth") > 400
+
+
 async def test_the_page_fits_a_phone(page: Page) -> None:
     await page.set_viewport_size({"width": 360, "height": 740})
     await questions(page)

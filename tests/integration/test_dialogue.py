@@ -1,7 +1,9 @@
 """The conversation with its database behind a network that fails: nothing is lost or doubled."""
 
 import asyncio
+import io
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageFilter
 
 from bot import notifier as notifier_module
 from bot.events import Choice, Command, Event, Text
@@ -22,7 +25,10 @@ from bot.frontend import (
 )
 from bot.screen import parse_data
 from lorabot.compose import Bot, assemble
-from storage import job_lists, job_store
+from pictures import faces
+from pictures.faces import Faces
+from pictures.sandbox import Cells
+from storage import job_lists, job_store, look_store, worker_store
 from storage.database import Database
 from storage.job import Artifact, Job, JobState
 from storage.people_store import Person
@@ -83,9 +89,12 @@ class Chat:
 
         await eventually(look)
 
-    async def order(self, chat: str = ME) -> Job:
+    async def draft(self, chat: str = ME) -> None:
         for event in (Command("train"), Text("person"), Text("mochi"), Text("mochix")):
             await self.do(event, chat)
+
+    async def order(self, chat: str = ME) -> Job:
+        await self.draft(chat)
         await self.send(*photos(8), chat=chat)
         await self.press("✅ Done", chat)
         await self.press("🚀", chat)
@@ -112,6 +121,13 @@ def attachment(data: bytes) -> Attachment:
     return Attachment(fetch=fetch, file_bytes=len(data))
 
 
+def blurred(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        image.filter(ImageFilter.GaussianBlur(12)).save(out, "PNG")
+    return out.getvalue()
+
+
 @pytest.fixture
 def network() -> FakeFrontend:
     return FakeFrontend()
@@ -122,7 +138,11 @@ Open = Callable[[], AbstractAsyncContextManager[Chat]]
 
 @pytest.fixture
 def bot(
-    database: Database, tmp_path: Path, network: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    cells: Cells,
+    tmp_path: Path,
+    network: FakeFrontend,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Open:
     monkeypatch.setattr(notifier_module, "AFTER_TROUBLE_S", 0.05)
     monkeypatch.setattr("bot.sending.PAUSE_S", 0.01)
@@ -130,7 +150,7 @@ def bot(
 
     @asynccontextmanager
     async def start() -> AsyncIterator[Chat]:
-        assembled = assemble(settings, database, [network])
+        assembled = assemble(settings, database, [network], cells)
         tasks = [asyncio.create_task(one) for one in assembled.parts()]
         yield Chat(assembled, network, database)
         for task in tasks:
@@ -160,8 +180,7 @@ async def finish(database: Database, tmp_path: Path, job: Job) -> None:
 
 async def test_an_album_is_one_message_however_it_arrives(bot: Open) -> None:
     async with bot() as chat:
-        for event in (Command("train"), Text("person"), Text("mochi"), Text("mochix")):
-            await chat.do(event)
+        await chat.draft()
         await chat.reads("Now send me")
         before = chat.network.calls.count(f"send {ME}")
         await asyncio.gather(*(chat.send(one) for one in photos(10)))
@@ -349,6 +368,73 @@ async def test_a_download_that_fails_is_tried_again_and_then_told(bot: Open) -> 
         )
         await chat.reads("didn't arrive")
     assert len(tries) == 2
+
+
+async def test_the_contact_sheet_is_a_picture_and_goes_with_its_draft(
+    bot: Open, network: FakeFrontend, tmp_path: Path
+) -> None:
+    async with bot() as chat:
+        await chat.draft()
+        await chat.send(*photos(2))
+        await chat.press("🖼")
+        await chat.reads("2 of 2 in use")
+        picture = network.last(ME).picture
+        assert picture is not None
+        with Image.open(picture.path) as sheet:
+            assert (sheet.format, sheet.width > sheet.height) == ("JPEG", True)
+        await chat.press("← Back")
+        await chat.press("Cancel")
+        await chat.reads("Deleted")
+        await eventually(lambda: no_files(tmp_path / "blobs"))
+
+
+async def no_files(folder: Path) -> bool:
+    return not [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_number_on_the_sheet_prints_another_picture(
+    bot: Open, network: FakeFrontend
+) -> None:
+    async with bot() as chat:
+        await chat.draft()
+        await chat.send(*photos(2))
+        await chat.press("🖼")
+        await chat.reads("2 of 2 in use")
+        before, messages = network.last(ME).picture, len(network.chats[ME])
+        await chat.press("✅ 1")
+        await chat.reads("1 of 2 in use")
+        assert len(network.chats[ME]) == messages
+        assert network.last(ME).picture not in (None, before)
+
+
+async def test_what_a_worker_sees_on_a_photo_comes_into_the_panel(
+    bot: Open, database: Database
+) -> None:
+    async with bot() as chat:
+        await chat.draft()
+        async with database.write() as tx:
+            await worker_store.beat(tx, "w", "h", [worker_store.SEES_FACES], now=time.time())
+        await chat.send(*photos(2))
+        await chat.reads("checking 2")
+        async with database.write() as tx:
+            for _ in range(2):
+                sha256 = await look_store.claim(tx, now=time.time(), hold_s=60)
+                assert sha256 is not None
+                nobody = json.dumps(faces.to_json(Faces(pack="test", faces=())))
+                await look_store.answer(tx, sha256, faces=nobody, described=None, now=1.0)
+        await chat.reads("can't find a face on #2")
+        assert "checking" not in chat.network.last(ME).text
+
+
+async def test_a_blurred_photo_is_told_at_once_and_can_be_used_all_the_same(bot: Open) -> None:
+    async with bot() as chat:
+        await chat.draft()
+        await chat.send(blurred(photos(1)[0]))
+        await chat.reads("#1 is blurred – not used")
+        await chat.press("🤔 Look at #1")
+        await chat.press("Use it")
+        await chat.reads("✅ 1 good")
+        assert "blurred" not in chat.network.last(ME).text
 
 
 async def test_progress_is_shown(bot: Open, database: Database) -> None:

@@ -5,7 +5,7 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline import artifact, prepare, run, train
+from pipeline import artifact, run, train
 from pipeline.lease import Halt, Lease
 from storage import host, job_store
+from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.job import JobState
 from storage.settings import Settings
@@ -45,6 +46,14 @@ class Gate:
             self.reached.set()
             self.open.wait(30)
             return work(*args)
+
+        return held
+
+    def before_await(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def held(*args: Any) -> Any:
+            self.reached.set()
+            await asyncio.to_thread(self.open.wait, 30)
+            return await work(*args)
 
         return held
 
@@ -165,8 +174,7 @@ async def test_a_deploy_while_waiting_for_the_device_is_uncounted(
 async def test_a_cancel_while_preparing_ends_the_job(
     place: Place, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, *others = prepare.STEPS
-    monkeypatch.setattr(prepare, "STEPS", (gate.before(first), *others))
+    monkeypatch.setattr(LocalBlobs, "get", gate.before_await(LocalBlobs.get))
     heard = await halted(monkeypatch)
     job = await place.order(photos(8))
     task = place.work()

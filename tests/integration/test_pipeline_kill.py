@@ -4,19 +4,22 @@ Run as a program this is the worker: it holds still at the named place until it 
 """
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from pipeline import artifact, prepare, worker
-from storage.blob_store import LocalBlobs
+from pictures.sandbox import Cells
+from pipeline import artifact, dataset, prepare, worker
+from storage.blob_store import LocalBlobs, fsync_folder
 from storage.database import Database
 from storage.job import Job, JobState
 from storage.settings import Settings
@@ -100,6 +103,7 @@ async def check_one_of_each(place: Place, job: Job) -> None:
 
 PLACES = (
     "preparing",
+    "written",
     "prepared",
     "training",
     "made",
@@ -129,7 +133,7 @@ async def test_a_job_that_kills_its_worker_each_time_ends(place: Place, workers:
     job = await place.order(photos(8))
     for _ in range(place.settings.max_attempts):
         (place.settings.data_dir / HELD).unlink(missing_ok=True)
-        first = await workers.start("preparing")
+        first = await workers.start("opening")
         await until_held(place)
         await workers.kill(first)
     await workers.start()
@@ -161,35 +165,63 @@ async def test_a_frozen_worker_finds_on_waking_that_its_job_is_another_s(
     assert not trainer.is_running()
 
 
-def hold_at(hold: str, data: Path) -> None:
-    """Change the worker so that it goes no further than there."""
+Work = Callable[..., Any]
 
-    def stop() -> None:
-        (data / HELD).touch()
+
+@dataclass(frozen=True)
+class Holding:
+    """Whoever comes to the place stays there, and says so."""
+
+    data: Path
+
+    def stop(self) -> None:
+        (self.data / HELD).touch()
         threading.Event().wait()
 
-    def before(_: Callable[..., Any]) -> Callable[..., Any]:
+    def before(self, _: Work) -> Work:
         def held(*_: Any) -> None:
-            stop()
+            self.stop()
 
         return held
 
-    def after(work: Callable[..., Any]) -> Callable[..., Any]:
+    def after(self, work: Work) -> Work:
         def held(*args: Any) -> None:
             work(*args)
-            stop()
+            self.stop()
 
         return held
 
-    first, second, third = prepare.STEPS
+    def after_await(self, work: Work) -> Work:
+        async def held(*args: Any) -> None:
+            await work(*args)
+            self.stop()
+
+        return held
+
+    def at_call(self, count: int, work: Work) -> Work:
+        calls = itertools.count(1)
+
+        async def held(*args: Any) -> Any:
+            if next(calls) == count:
+                self.stop()
+            return await work(*args)
+
+        return held
+
+
+def hold_at(hold: str, data: Path) -> None:
+    """Change the worker so that it goes no further than there."""
+    here = Holding(data)
     where: dict[str, tuple[object, str, object]] = {
-        "preparing": (prepare, "STEPS", (first, before(second), third)),
-        "prepared": (prepare, "prepare", after(prepare.prepare)),
-        "made": (artifact, "check", before(artifact.check)),
-        "published": (LocalBlobs, "_put", after(LocalBlobs._put)),
-        "saved": (artifact, "copy_beside", before(artifact.copy_beside)),
-        "half-copied": (artifact, "_take_name", before(artifact._take_name)),
-        "copied": (artifact, "copy_beside", after(artifact.copy_beside)),
+        "opening": (Cells, "develop", here.at_call(1, Cells.develop)),
+        "preparing": (Cells, "develop", here.at_call(5, Cells.develop)),
+        "written": (dataset, "fsync_folder", here.before(fsync_folder)),
+        "prepared": (prepare, "prepare", here.after_await(prepare.prepare)),
+        "made": (artifact, "check", here.before(artifact.check)),
+        "published": (LocalBlobs, "_put", here.after(LocalBlobs._put)),
+        "saved": (artifact, "copy_beside", here.before(artifact.copy_beside)),
+        "half-copied": (artifact, "_take_name", here.before(artifact._take_name)),
+        "copied": (artifact, "copy_beside", here.after(artifact.copy_beside)),
     }
     if hold in where:
         setattr(*where[hold])

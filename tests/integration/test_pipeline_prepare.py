@@ -1,123 +1,258 @@
-"""What a dataset must survive: metadata, made-up bytes, a second worker on the same folder."""
+"""Photos become a dataset: what is kept, in which order, and what a kill in the middle leaves."""
 
 import io
-import random
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from pipeline import prepare
-from pipeline.sample import Sample
-from pipeline.steps import decode
+from pictures import look
+from pictures.captions import Plan, Wishes
+from pictures.frame import Shape
+from pictures.limits import Limits
+from pictures.sandbox import Cells
+from pipeline.cabinet import Cabinet
+from pipeline.dataset import REPORT, SHEET
+from pipeline.prepare import Tools, prepare
+from pipeline.recipe import Recipe
+from pipeline.report import Report
 from storage.job import Photo
 from tests.drawn import photo, photos
-from tests.jobs import PARAMS
+from trainer.buckets import nearest
 
-ORIENTATION, DESCRIPTION = 0x0112, 0x010E
+RECIPE = Recipe(
+    plan=Plan(trigger="mochix", class_word="person", kind="person", style="sentence"),
+    shape=Shape(resolution=64),
+)
+DESCRIPTION = 0x010E
+
+Prepare = Callable[..., Awaitable[Report]]
 
 
-def bytes_of(image: Image.Image, form: str, **options: object) -> bytes:
+class StoppedError(Exception):
+    """Somebody wants the work to end."""
+
+
+@pytest.fixture
+def making(cells: Cells, tmp_path: Path) -> Prepare:
+    """Prepares into one place; a test says what differs, and what happens meanwhile."""
+
+    async def make(
+        uploads: Sequence[bytes],
+        recipe: Recipe = RECIPE,
+        given: Sequence[Photo] = (),
+        **tools: object,
+    ) -> Report:
+        given = given or numbered(uploads)
+        data = {look.key_of(one): one for one in uploads}
+
+        async def read(one: Photo) -> bytes:
+            return data[one.sha256]
+
+        usual = Tools(
+            read=read, tell=lambda _: None, cells=cells, cabinet=Cabinet(tmp_path / "cabinet")
+        )
+        own = replace(usual, **tools)  # type: ignore[arg-type]  # a test names what it changes
+        return await prepare(given, recipe, tmp_path / "set", own)
+
+    return make
+
+
+def numbered(uploads: Sequence[bytes]) -> list[Photo]:
+    return [
+        Photo(sha256=look.key_of(data), number=number, file_bytes=len(data))
+        for number, data in enumerate(uploads, start=1)
+    ]
+
+
+def resaved(data: bytes, form: str, size: tuple[int, int], **options: object) -> bytes:
     out = io.BytesIO()
-    image.save(out, form, **options)
+    with Image.open(io.BytesIO(data)) as image:
+        image.resize(size).save(out, form, **options)
     return out.getvalue()
 
 
-def drawn(size: tuple[int, int] = (96, 128)) -> Image.Image:
-    return Image.open(io.BytesIO(photo(1, size)))
+async def test_a_dataset_is_a_folder_of_pictures_and_captions(
+    making: Prepare, tmp_path: Path
+) -> None:
+    report = await making(photos(3))
+    assert report.kept == (1, 2, 3)
+    names = sorted(path.name for path in (tmp_path / "set").iterdir())
+    assert names == [
+        *("0001.png", "0001.txt", "0002.png", "0002.txt", "0003.png", "0003.txt"),
+        *(SHEET, REPORT),
+    ]
+    with Image.open(tmp_path / "set" / "0001.png") as picture:
+        assert (picture.size, picture.mode, picture.info) == (nearest(320, 400, 64), "RGB", {})
+    assert "mochix" in (tmp_path / "set" / "0001.txt").read_text()
 
 
-def talkative(orientation: int = 1) -> dict[str, object]:
-    exif = Image.Exif()
-    exif[ORIENTATION], exif[DESCRIPTION] = orientation, "where I live"
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return {"exif": exif, "icc_profile": profile}
+async def test_what_cannot_be_used_is_left_out_with_its_reason(making: Prepare) -> None:
+    again = resaved(photo(1), "JPEG", (240, 300))
+    report = await making([*photos(3), b"junk", again])
+    assert report.kept == (1, 2, 3)
+    assert [(one.number, one.code, dict(one.args)) for one in report.rejections] == [
+        (4, "photo.type", {}),
+        (5, "photo.twin", {"other": 2}),
+    ]
 
 
-def decoded(data: bytes) -> Sample:
-    return decode.apply(Sample(photo=Photo(sha256="", number=7, file_bytes=0), data=data), PARAMS)
+async def test_the_same_upload_twice_is_one_picture(making: Prepare) -> None:
+    report = await making([photo(1), photo(2), photo(1)])
+    assert report.kept == (1, 2)
 
 
-def prepared(folder: Path, uploads: list[bytes]) -> prepare.Report:
-    given = [Photo(sha256=str(n), number=n, file_bytes=0) for n in range(1, len(uploads) + 1)]
-    return prepare.prepare(
-        given, PARAMS, folder, lambda one: uploads[one.number - 1], lambda _: None
-    )
+async def test_pictures_stand_in_the_order_of_their_photos(making: Prepare, tmp_path: Path) -> None:
+    uploads = photos(3)
+    given = [replace(one, number=5 * one.number) for one in numbered(uploads)]
+    assert (await making(uploads, given=given)).kept == (5, 10, 15)
+    await making(uploads)
+    first = (tmp_path / "set" / "0001.png").read_bytes()
+    await making(uploads[::-1])
+    assert (tmp_path / "set" / "0003.png").read_bytes() == first
+
+
+async def test_the_person_s_choices_and_captions_count(making: Prepare, tmp_path: Path) -> None:
+    uploads = [*photos(2), resaved(photo(3), "PNG", (128, 160))]
+    first, second, small = numbered(uploads)
+    given = [replace(first, choice="out"), second, small]
+    recipe = replace(RECIPE, shape=Shape(resolution=512))
+    report = await making(uploads, recipe, given=given)
+    assert report.kept == (2,)
+    assert [(one.number, one.code) for one in report.rejections] == [(3, "photo.small")]
+    wanted = replace(small, choice="use", caption="mochix by the sea")
+    assert (await making(uploads, recipe, given=[*given[:2], wanted])).kept == (2, 3)
+    assert "by the sea" in (tmp_path / "set" / "0002.txt").read_text()
+
+
+async def test_the_report_tells_of_each_photo_what_became_of_it(
+    making: Prepare, tmp_path: Path
+) -> None:
+    await making([photo(1), b"junk"])
+    report = json.loads((tmp_path / "set" / REPORT).read_text())
+    assert report["counts"] == {"photos": 2, "kept": 1, "photo.type": 1}
+    assert [(one["number"], one["picture"]) for one in report["lines"]] == [
+        (1, "0001.png"),
+        (2, ""),
+    ]
+    with Image.open(tmp_path / "set" / SHEET) as sheet:
+        assert sheet.format == "JPEG"
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_no_metadata_of_an_upload_reaches_the_dataset(tmp_path: Path, form: str) -> None:
-    # Of just the size of the dataset's pictures, so that no step has to make a new one.
-    upload = bytes_of(drawn((64, 64)), form, **talkative())
-    assert prepared(tmp_path / "set", [upload]).kept == (1,)
-    data = (tmp_path / "set" / "0001.png").read_bytes()
-    with Image.open(io.BytesIO(data)) as picture:
-        assert picture.info == {}
-    assert b"where I live" not in data
+async def test_no_metadata_of_an_upload_reaches_the_dataset(
+    making: Prepare, tmp_path: Path, form: str
+) -> None:
+    exif = Image.Exif()
+    exif[DESCRIPTION] = "where I live"
+    await making([resaved(photo(1), form, (128, 128), exif=exif)])
+    for path in (tmp_path / "set").iterdir():
+        assert b"where I live" not in path.read_bytes()
 
 
-def test_a_phone_s_two_pictures_in_one_jpeg_are_read() -> None:
-    data = bytes_of(drawn(), "MPO", save_all=True, append_images=[drawn()])
-    with Image.open(io.BytesIO(data)) as opened:
-        assert opened.format == "MPO"
-    assert decoded(data).rejection is None
+async def test_progress_counts_the_photos(making: Prepare) -> None:
+    told: list[int] = []
+    await making(photos(3), tell=told.append)
+    assert told[:3] == [1, 2, 3]
+    assert max(told) == 3
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "L"])
-def test_a_large_picture_is_reduced_upright_and_still_covers_the_resolution(mode: str) -> None:
-    image = Image.new("RGB", (1200, 900), (0, 0, 255))
-    image.paste((255, 255, 255), (0, 0, 600, 900))
-    sample = decoded(bytes_of(image.convert(mode), "PNG", **talkative(6)))
-    assert sample.image is not None
-    width, height = sample.image.size
-    assert (sample.image.mode, width < height) == ("RGB", True)
-    assert 3 * PARAMS.resolution <= width < 900
-    # Turned clockwise, left is above.
-    assert sample.image.getpixel((width // 2, 5)) == (255, 255, 255)
-    assert sample.image.getpixel((width // 2, height - 5)) != (255, 255, 255)
+async def test_a_finished_dataset_is_used_again(making: Prepare, tmp_path: Path) -> None:
+    first = await making(photos(3))
+    made = (tmp_path / "set" / "0001.png").stat().st_mtime_ns
+    again = await making(photos(3))
+    assert (again.kept, again.rejections, again.digest) == (
+        first.kept,
+        first.rejections,
+        first.digest,
+    )
+    assert (tmp_path / "set" / "0001.png").stat().st_mtime_ns == made
 
 
-FORMS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+async def test_other_photos_make_it_anew(making: Prepare) -> None:
+    await making(photos(3))
+    assert (await making(photos(4))).kept == (1, 2, 3, 4)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.filterwarnings("ignore")
-def test_whatever_is_wrong_with_a_file_it_is_a_picture_or_a_refusal(form: str) -> None:
-    dice = random.Random(form)
-    whole = bytes_of(drawn(), form, **({} if form in ("GIF", "BMP") else talkative(6)))
-    for _ in range(400):
-        data = bytearray(whole)
-        for _ in range(dice.choice((1, 3, 20))):
-            place = dice.randrange(dice.choice((64, 400, len(data))) % len(data) or len(data))
-            data[place] = dice.choice((0, 255, dice.randrange(256)))
-        if not dice.randrange(4):
-            del data[dice.randrange(len(data)) :]
-        sample = decoded(bytes(data))
-        assert (sample.image is None) is (sample.rejection is not None)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": Shape(resolution=128)},
+        {"wishes": Wishes(added=("smiling",))},
+        {"limits": Limits(blurred=1.0)},
+        {"least": 8},
+        {"plan": replace(RECIPE.plan, trigger="other")},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_another_recipe_is_another_dataset(changes: dict[str, object]) -> None:
+    other = replace(RECIPE, **changes)  # type: ignore[arg-type]  # named above
+    given = numbered(photos(1))
+    assert other.digest(given, "") != RECIPE.digest(given, "")
+    assert RECIPE.digest(given, "faces") != RECIPE.digest(given, "")
+    assert RECIPE.digest([replace(given[0], choice="use")], "") != RECIPE.digest(given, "")
 
 
-def test_a_worker_that_lost_the_job_does_not_spoil_the_dataset_of_the_next(tmp_path: Path) -> None:
-    uploads = photos(3)
-    given = [Photo(sha256=str(n), number=n, file_bytes=0) for n in (1, 2, 3)]
+async def test_a_dataset_that_was_never_finished_is_made_again(
+    making: Prepare, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "0009.png").write_bytes(b"half")
+    (tmp_path / "set" / REPORT).write_text('{"digest": ')
+    assert (await making(photos(2))).kept == (1, 2)
+    assert not (tmp_path / "set" / "0009.png").exists()
 
-    def read(one: Photo) -> bytes:
-        if one.number == 2:
-            # While the first is at its second photo, another does all of the work.
-            assert prepared(tmp_path / "set", uploads).kept == (1, 2, 3)
+
+async def test_what_stops_the_work_leaves_no_dataset(making: Prepare, tmp_path: Path) -> None:
+    def stop(count: int) -> None:
+        if count == 2:
+            raise StoppedError
+
+    with pytest.RaisesGroup(StoppedError):
+        await making(photos(4), tell=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["cabinet"]
+
+
+async def test_a_repetition_goes_on_where_the_last_one_was_stopped(making: Prepare) -> None:
+    uploads = photos(4)
+    read: list[int] = []
+
+    async def reading(one: Photo) -> bytes:
+        read.append(one.number)
+        if read == [1, 2, 3]:
+            raise StoppedError
         return uploads[one.number - 1]
 
-    report = prepare.prepare(given, PARAMS, tmp_path / "set", read, lambda _: None)
-    assert report.kept == (1, 2, 3)
+    with pytest.RaisesGroup(StoppedError):
+        await making(uploads, read=reading)
+    assert (await making(uploads, read=reading)).kept == (1, 2, 3, 4)
+    # Two are at work at a time, so the second may have been ended with the third.
+    assert read.count(1) == 1
+    assert len(read) <= 6
+
+
+async def test_notes_that_were_spoilt_are_made_again(making: Prepare, tmp_path: Path) -> None:
+    before = await making(photos(2))
+    for path in (tmp_path / "cabinet").glob("*.json"):
+        path.write_text('{"look": 7}')
+    (tmp_path / "set" / REPORT).unlink()
+    assert (await making(photos(2))).lines == before.lines
+
+
+async def test_a_worker_that_lost_the_job_does_not_spoil_the_dataset_of_the_next(
+    making: Prepare, tmp_path: Path
+) -> None:
+    uploads = photos(3)
+
+    async def read(one: Photo) -> bytes:
+        if one.number == 2:
+            # While the first is at its second photo, another does all of the work.
+            assert (await making(uploads)).kept == (1, 2, 3)
+        return uploads[one.number - 1]
+
+    assert (await making(uploads, read=read)).kept == (1, 2, 3)
     assert len(list((tmp_path / "set").glob("*.png"))) == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
-
-
-def test_what_stops_the_work_leaves_no_dataset(tmp_path: Path) -> None:
-    given = [Photo(sha256=str(n), number=n, file_bytes=0) for n in (1, 2)]
-
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare.prepare(given, PARAMS, tmp_path / "set", lambda one: photo(one.number), stop)
-    assert not (tmp_path / "set").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cabinet", "set"]

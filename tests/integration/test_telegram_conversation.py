@@ -12,6 +12,7 @@ import pytest
 
 from bot.frontends.telegram import Telegram
 from lorabot.compose import converse
+from pictures.sandbox import Cells
 from storage import inbox_store, job_lists, job_store
 from storage.blob_store import LocalBlobs, artifact_key
 from storage.database import Database
@@ -40,14 +41,14 @@ def ada(api: BotApi) -> Person:
 
 
 @pytest.fixture
-def bot(api: BotApi, database: Database, tmp_path: Path) -> Start:
+def bot(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Start:
     settings = Settings(data_dir=tmp_path)
 
     @asynccontextmanager
     async def start() -> AsyncIterator[None]:
         stop = asyncio.Event()
         frontend = Telegram(api.token, api_url=api.url, database=database)
-        running = asyncio.create_task(converse(settings, database, [frontend], stop))
+        running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
         try:
             yield
         finally:

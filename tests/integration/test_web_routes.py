@@ -13,6 +13,7 @@ import pytest
 from bot.frontends.web import PortTakenError, Site, Web
 from bot.links import Links
 from lorabot.compose import converse
+from pictures.sandbox import Cells
 from storage import job_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
@@ -47,15 +48,15 @@ class Bot:
 
 
 @pytest.fixture
-async def bot(database: Database, tmp_path: Path) -> AsyncIterator[Bot]:
+async def bot(database: Database, cells: Cells, tmp_path: Path) -> AsyncIterator[Bot]:
     settings = Settings(data_dir=tmp_path, public_url="https://loras.example")
     blobs = LocalBlobs(tmp_path / "blobs")
     links = Links("secret", hours=1)
     site = Site(secret="secret", spool=tmp_path / "spool", port=0, public_url=settings.public_url)
-    web = Web(database, blobs, links, site)
+    web = Web(database, blobs, links, site, cells)
     address = web.listen()
     stop = asyncio.Event()
-    running = asyncio.create_task(converse(settings, database, [web], stop))
+    running = asyncio.create_task(converse(settings, database, [web], cells, stop))
     await web.ready.wait()
     yield Bot(address, database, blobs, links)
     stop.set()
@@ -202,9 +203,9 @@ async def test_every_answer_carries_the_headers_that_protect_the_page(bot: Bot) 
 
 
 async def test_a_taken_port_is_told_before_work_begins(
-    bot: Bot, database: Database, tmp_path: Path
+    bot: Bot, database: Database, cells: Cells, tmp_path: Path
 ) -> None:
     port = int(bot.address.rpartition(":")[2])
     site = Site(secret="s", spool=tmp_path, port=port)
     with pytest.raises(PortTakenError, match="WEB_PORT"):
-        Web(database, bot.blobs, bot.links, site).listen()
+        Web(database, bot.blobs, bot.links, site, cells).listen()

@@ -118,7 +118,7 @@ async def test_a_job_ends_as_one_file_in_the_lora_folder(place: Place) -> None:
     await ended(place, task)
     assert done.artifact is not None
     assert place.loras == [done.copied_to] == ["mochi.safetensors"]
-    assert [one.code for one in done.rejections] == ["photo.broken"]
+    assert [one.code for one in done.rejections] == ["photo.type"]
     assert not (place.settings.data_dir / "work" / job.id).exists()
 
 
@@ -129,7 +129,7 @@ async def test_too_few_good_photos_end_with_their_reasons(place: Place) -> None:
     await ended(place, task)
     assert failed.failure is not None
     assert failed.failure.code == "fail.too_few"
-    assert {one.code for one in failed.rejections} == {"photo.broken", "photo.duplicate"}
+    assert {one.code for one in failed.rejections} == {"photo.type", "photo.twin"}
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot import draft, screens
-from bot.answers import CLASS_WORDS
-from bot.conversation import DRAFTING, TABLE, step
+from bot.conversation import DRAFT_VERBS, DRAFTING, TABLE, step
 from bot.draft import Conversation, State
 from bot.events import (
     Action,
@@ -25,7 +24,7 @@ from bot.events import (
 from bot.facts import Facts
 from bot.screen import MAX_BUTTON_DATA, parse_data
 from storage import bases
-from storage.job import MAX_PHOTOS, MIN_PHOTOS, Photo
+from storage.job import CLASS_WORDS, MAX_PHOTOS, MIN_PHOTOS, Photo
 from tests.jobs import make_job
 from trainer.presets import Overrides
 
@@ -210,11 +209,13 @@ def test_the_owner_and_an_admin_can_stop_a_job(person: str, admin: bool) -> None
     assert actions[0] == CancelJob(job.id)
 
 
+HERE_ALREADY = frozenset({"captions", "keep", "look", "sheet"})  # may lead to where one is
+VERBS = (DRAFT_VERBS | {"stop", "stopnow", "goon", "send", "bogus"}) - HERE_ALREADY
 EVENTS: tuple[Event, ...] = (
     *(Command(name) for name in ("start", "help", "train", "status", "cancel", "queue", "models")),
     Command("nonsense"),
     Text("hello"),
-    *(Choice(verb) for verb in ("kind", "name", "base", "done", "start", "stop", "bogus", "edit")),
+    *(Choice(verb) for verb in sorted(VERBS)),
     photo(1),
     FileRefused("photo.broken"),
 )
@@ -229,6 +230,14 @@ def test_every_state_answers_every_event(state: State, event: Event) -> None:
     assert conversation != start or actions
 
 
+@pytest.mark.parametrize("verb", sorted(HERE_ALREADY))
+@pytest.mark.parametrize("state", DRAFTING)
+def test_a_press_that_leads_to_where_one_is_loses_nothing(state: State, verb: str) -> None:
+    start = replace(play(*WHOLE)[0], state=state)
+    conversation, actions = play(Choice(verb), start=start)
+    assert (conversation.draft, conversation.photos, actions) == (start.draft, start.photos, [])
+
+
 @pytest.mark.parametrize("state", DRAFTING)
 def test_every_draft_can_be_cancelled(state: State) -> None:
     start = replace(play(*WHOLE)[0], state=state)
@@ -240,12 +249,24 @@ def test_every_draft_can_be_cancelled(state: State) -> None:
 def test_every_button_of_a_panel_is_in_the_table_and_fits_the_networks(state: State) -> None:
     facts = replace(FACTS, bases=(DEMO, REAL))
     start = replace(play(*WHOLE, facts=facts)[0], state=state, suggestion="x" * 32, base="demo")
+    start = replace(start, at=1)
     screen = screens.panel(start, facts)
     assert screen is not None
     for button in (one for row in screen.buttons for one in row):
         assert (state, button.verb) in TABLE
         assert len(button.data.encode()) <= MAX_BUTTON_DATA
         assert parse_data(button.data) == (button.verb, button.draft, button.argument)
+
+
+def test_every_button_of_a_draft_works_somewhere_and_never_without_one() -> None:
+    verbs = {key for state, key in TABLE if state is not State.IDLE and not key.startswith("/")}
+    without = {key for state, key in TABLE if state is State.IDLE}
+    assert verbs - without >= DRAFT_VERBS
+    assert verbs - without - DRAFT_VERBS == {"text"}
+
+
+def test_every_state_of_a_draft_has_a_panel() -> None:
+    assert set(screens.PANELS) == set(DRAFTING)
 
 
 def test_every_kind_has_a_class_word() -> None:

@@ -1,4 +1,4 @@
-"""Files of other makers and odd folders: bfloat16, file systems without links, half a copy."""
+"""Which files pass the check, and odd folders: bfloat16, no links, half a copy."""
 
 import errno
 import fcntl
@@ -116,3 +116,46 @@ def test_half_a_copy_goes_unless_somebody_still_writes_it(loras: Path) -> None:
 
 def test_a_folder_that_is_gone_needs_no_sweeping(tmp_path: Path) -> None:
     artifact.sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"zero": True},
+        {"nan": True},
+        {"missing": True},
+        {"hash": True},
+        {"name": "transformer.blocks.0"},
+    ],
+    ids=str,
+)
+def test_a_file_that_is_not_a_lora_is_refused(tmp_path: Path, broken: dict[str, object]) -> None:
+    (tmp_path / "x").write_bytes(lora("mochix", broken=broken))
+    with pytest.raises(artifact.BadArtifactError):
+        artifact.check(tmp_path / "x", "mochix")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff" * 99, b"\x02" + b"\0" * 7 + b"[]", b"\x08" + b"\0" * 7 + b"nonsense"]
+)
+def test_a_lying_header_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(artifact.BadArtifactError):
+        artifact.check(tmp_path / "x", "mochix")
+
+
+def test_a_good_file_passes_and_another_trigger_does_not(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(lora("mochix"))
+    assert artifact.check(tmp_path / "x", "mochix").modules == 1
+    with pytest.raises(artifact.BadArtifactError):
+        artifact.check(tmp_path / "x", "other")
+
+
+def test_a_copy_takes_the_next_free_name_and_finds_itself_again(tmp_path: Path) -> None:
+    folder = tmp_path / "loras"
+    folder.mkdir()
+    (folder / "m.safetensors").write_bytes(b"theirs")
+    (tmp_path / "x").write_bytes(lora("a"))
+    assert artifact.copy_beside(tmp_path / "x", folder, "m") == "m_2.safetensors"
+    assert artifact.copy_beside(tmp_path / "x", folder, "m") == "m_2.safetensors"
+    assert sorted(path.name for path in folder.iterdir()) == ["m.safetensors", "m_2.safetensors"]

@@ -19,7 +19,8 @@ from trainer.run import Phase, Progress
 
 ENGLISH = Catalog.load("en")
 WIDE = Limits(text=10_000)
-SOURCES = [*Path("bot").rglob("*.py"), *Path("pipeline").rglob("*.py")]
+PACKAGES = ("bot", "lorabot", "pictures", "pipeline")
+SOURCES = [path for package in PACKAGES for path in Path(package).rglob("*.py")]
 
 
 def text_of(screen: Screen) -> str:

@@ -1,10 +1,12 @@
 """What is wrong in the list of base models is said at the start, not in somebody's order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from storage import bases
+from tests.jobs import PARAMS
 
 ENTRY = '[own]\nfamily = "sd15"\npath = "model"\n'
 
@@ -49,3 +51,14 @@ def test_a_path_is_found_from_the_list_and_not_from_here(tmp_path: Path) -> None
 def test_the_demo_may_be_changed(tmp_path: Path) -> None:
     (tmp_path / "bases.toml").write_text('[demo]\nfamily = "sd15"\npath = "p"\nsteps = 9\n')
     assert bases.load(tmp_path, None)["demo"].overrides.steps == 9
+
+
+def test_params_say_what_is_wrong() -> None:
+    for change, said in (
+        ({"rank": 512}, "rank 512 is outside 1..256"),
+        ({"resolution": 65}, "not a multiple of 8"),
+        ({"trigger": "two words"}, "trigger word"),
+        ({"family": "sd9"}, "is not one of"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            replace(PARAMS, **change)
