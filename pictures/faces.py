@@ -2,19 +2,22 @@
 
 import base64
 import binascii
+import zlib
 from dataclasses import dataclass
 from typing import Any, cast
 
 from pictures.box import Box
 
-VERSION = 1
+VERSION = 2
+FACE_THUMB = 64  # side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
     """``box`` in shares of the upright picture; ``embedding`` is 512 half floats of unit length;
     ``sharpness`` of the face alone, see `measure.contrast_sharpness`; ``yaw`` is how far the nose
-    is off the middle of the eyes, in distances of the eyes.
+    is off the middle of the eyes, in distances of the eyes; ``thumb`` is the face squeezed into
+    64x64 grey pixels, empty where it is too small to tell one look from another.
     """
 
     box: Box
@@ -22,6 +25,7 @@ class Face:
     sharpness: float
     yaw: float = 0.0
     embedding: bytes = b""
+    thumb: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ def to_json(found: Faces) -> dict[str, object]:
                 "sharpness": round(face.sharpness, 2),
                 "yaw": round(face.yaw, 2),
                 "embedding": base64.b64encode(face.embedding).decode(),
+                "thumb": base64.b64encode(zlib.compress(face.thumb)).decode(),
             }
             for face in found.faces
         ],
@@ -56,7 +61,7 @@ def from_json(raw: object) -> Faces | None:
     try:
         faces = tuple(_face(one) for one in cast("list[dict[str, Any]]", raw["faces"]))
         return Faces(pack=str(raw["pack"]), faces=faces)
-    except (KeyError, TypeError, ValueError, binascii.Error):
+    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error):
         return None
 
 
@@ -68,4 +73,5 @@ def _face(raw: dict[str, Any]) -> Face:
         sharpness=float(raw["sharpness"]),
         yaw=float(raw["yaw"]),
         embedding=base64.b64decode(raw["embedding"]),
+        thumb=zlib.decompress(base64.b64decode(raw["thumb"]))[: FACE_THUMB * FACE_THUMB],
     )

@@ -44,6 +44,8 @@ class Limits:
     hash_candidate: int = 18  # bits of 64 in which two pictures may differ to be compared
     same_correlation: float = 0.93  # of the aligned pictures
     same_worst: float = 0.22  # most that any part of the aligned pictures may differ
+    same_face_correlation: float = 0.98  # the same two for the face alone, where it is known:
+    same_face_worst: float = 0.12  # in a burst only the look on it may change
 
     # --- faces
     face_score: float = 0.5

@@ -4,6 +4,7 @@ Sent again, re-encoded, resized, cropped a little, mirrored, brighter or darker:
 next frame of a burst, with another look on the face: not the same.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictures.limits import Limits
-from pictures.look import THUMB, Look
+from pictures.look import Look
 
 Field = NDArray[np.float64]
 
@@ -26,15 +27,29 @@ HOPELESS = 0.8  # correlation at a coarse level; finer ones only see more differ
 GIVE = 0.7  # pixels by which edges may be off after the alignment
 
 
-def is_same_shot(one: Look, other: Look, limits: Limits) -> bool:
-    apart = min((one.hashes[0] ^ hashed).bit_count() for hashed in other.hashes)
-    if apart > limits.hash_candidate:
+def is_same_shot(
+    one: Look, other: Look, limits: Limits, faces: tuple[bytes, bytes] = (b"", b"")
+) -> bool:
+    """``faces`` are the thumbs of the subject's face on each, where they are known: in a burst only
+    the look on it may change.
+    """
+    apart = [(one.hashes[0] ^ hashed).bit_count() for hashed in other.hashes]
+    if min(apart) > limits.hash_candidate:
         return False
-    mirrored = (one.hashes[0] ^ other.hashes[1]).bit_count() < (
-        one.hashes[0] ^ other.hashes[0]
-    ).bit_count()
-    laid = compare(one.thumb, other.thumb, mirrored)
-    return laid.correlation >= limits.same_correlation and laid.worst <= limits.same_worst
+    mirrored = apart[1] < apart[0]
+    least = Laid(limits.same_correlation, limits.same_worst)
+    if not _is_same(one.thumb, other.thumb, least, mirrored=mirrored):
+        return False
+    least = Laid(limits.same_face_correlation, limits.same_face_worst)
+    return not all(faces) or _is_same(*faces, least, mirrored=mirrored)
+
+
+def _is_same(one: bytes, other: bytes, least: "Laid", *, mirrored: bool) -> bool:
+    """Either may be a part of the other, and the whole is the easier one to lay on its part."""
+    laids = (compare(*pair, mirrored) for pair in ((one, other), (other, one)))
+    return any(
+        laid.correlation >= least.correlation and laid.worst <= least.worst for laid in laids
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +67,28 @@ NOTHING = Laid(-1.0, float("inf"))
 
 @lru_cache(maxsize=4096)
 def compare(one: bytes, other: bytes, mirrored: bool) -> Laid:  # noqa: FBT001  a cache's key
-    """Both 128 x 128 grey pixels; ``mirrored`` turns the other round first."""
+    """Squares of grey pixels, 128 or 64 a side; ``mirrored`` turns the other round first."""
     fixed, moving = _field(one), _field(other)
     if mirrored:
         moving = moving[:, ::-1]
     if fixed.std() < 1.0 or moving.std() < 1.0:
         return Laid(1.0, 0.0) if np.abs(fixed - moving).max() < 4 else NOTHING
     place = np.array([1.0, 1.0, 0.0, 0.0])
-    for side in LEVELS:
+    levels = [side for side in LEVELS if side <= len(fixed)]
+    for side in levels:
         coarse = _shrunk(fixed, side), _shrunk(moving, side)
         place = _align(*coarse, place)
         if np.abs(place - (1.0, 1.0, 0.0, 0.0)).max() > MOST_SHIFT:
             return NOTHING
         # Most candidates are told apart here, in a tenth of the time.
-        if (laid := _judge(*coarse, place, coarsely=side < LEVELS[-1])).correlation < HOPELESS:
+        if (laid := _judge(*coarse, place, coarsely=side < levels[-1])).correlation < HOPELESS:
             break
     return laid
 
 
 def _field(thumb: bytes) -> Field:
-    return np.frombuffer(thumb, np.uint8).reshape(THUMB, THUMB).astype(np.float64)
+    side = math.isqrt(len(thumb))
+    return np.frombuffer(thumb, np.uint8).reshape(side, side).astype(np.float64)
 
 
 def _shrunk(field: Field, side: int) -> Field:
@@ -178,17 +195,22 @@ def _difference(one: Field, other: Field, inside: NDArray[np.bool_]) -> Laid:
 
 def warm(looks: Sequence[Look], limits: Limits) -> None:
     """Compare all that will be compared, for a thread beside the event loop: it is remembered."""
-    groups(looks, limits)
+    groups(looks, [b""] * len(looks), limits)
 
 
-def groups(looks: Sequence[Look], limits: Limits) -> Mapping[int, tuple[int, ...]]:
+def groups(
+    looks: Sequence[Look], faces: Sequence[bytes], limits: Limits
+) -> Mapping[int, tuple[int, ...]]:
     """Places of the same shot, by the place that is best: the largest, of those the sharpest."""
     found: list[list[int]] = []
     for place, look in enumerate(looks):
         home = [
             group
             for group in found
-            if any(is_same_shot(look, looks[member], limits) for member in group)
+            if any(
+                is_same_shot(look, looks[member], limits, (faces[place], faces[member]))
+                for member in group
+            )
         ]
         merged = [member for group in home for member in group] + [place]
         found = [group for group in found if group not in home] + [merged]

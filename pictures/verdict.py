@@ -96,7 +96,7 @@ def judge(
         ]
         for at, (shot, subject) in enumerate(zip(shots, subjects, strict=True))
     ]
-    for at, remark in _of_twins(shots, said, limits).items():
+    for at, remark in _of_twins(shots, said, subjects, limits).items():
         said[at].append(remark)
     return tuple(
         Verdict(
@@ -188,7 +188,10 @@ def _of_size(shot: Shot, shape: Shape) -> list[Remark]:
 
 
 def _of_twins(
-    shots: Sequence[Shot], said: Sequence[Sequence[Remark]], limits: Limits
+    shots: Sequence[Shot],
+    said: Sequence[Sequence[Remark]],
+    subjects: Sequence[int | None],
+    limits: Limits,
 ) -> dict[int, Remark]:
     """Of the same shots the best is kept; what is out anyway neither wins nor is told twice."""
     fit = [
@@ -200,7 +203,8 @@ def _of_twins(
     ]
     looks = [look for at in fit if (look := shots[at].look) is not None]
     found = {}
-    for best, members in twins.groups(looks, limits).items():
+    faces = [_face_thumb(shots[at], subjects[at]) for at in fit]
+    for best, members in twins.groups(looks, faces, limits).items():
         kept = [at for at in members if shots[fit[at]].choice is Choice.USE]
         best_of = best if not kept or best in kept else kept[0]
         for member in members:
@@ -208,6 +212,10 @@ def _of_twins(
                 args = {"other": shots[fit[best_of]].number}
                 found[fit[member]] = Remark("photo.twin", Level.OUT, args)
     return found
+
+
+def _face_thumb(shot: Shot, subject: int | None) -> bytes:
+    return shot.faces.faces[subject].thumb if shot.faces and subject is not None else b""
 
 
 # --- faces ---------------------------------------------------------------------------------------

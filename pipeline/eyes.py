@@ -24,7 +24,7 @@ IDLE_S = 300.0
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "2",
     "ORT_DISABLE_TELEMETRY": "1",
-    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "PYTHONWARNINGS": "ignore",  # its library talks of its own future
 }
 
 
