@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot import screens
 from bot.answers import ask_next
 from bot.draft import Conversation, State
-from bot.events import Event, FileRefused, PhotoReceived, Show
+from bot.events import DropPhotos, Event, FileRefused, PhotoReceived, Show
 from bot.facts import Facts
 from bot.moves import Step, begin, move_below
 from bot.review import review
@@ -31,7 +31,8 @@ def add_photo(conversation: Conversation, event: Event, facts: Facts) -> Step:
         return _refuse(counted, Line(key="photo.duplicate", args=args)), ()
     if len(conversation.photos) >= MAX_KEPT or review(conversation, facts).used >= MAX_PHOTOS:
         args = {"number": number, "most": MAX_PHOTOS}
-        return _refuse(counted, Line(key="photo.many", args=args)), ()
+        drop = DropPhotos("", (event.photo,))
+        return _refuse(counted, Line(key="photo.many", args=args)), (drop,)
     photo = replace(event.photo, number=number)
     return _under_photos(replace(counted, photos=(*counted.photos, photo))), ()
 

@@ -224,6 +224,8 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.PHOTOS, "done"): collecting.close_photos,
     (State.PHOTOS, "/done"): collecting.close_photos,
     (State.PHOTOS, "more"): collecting.close_photos,
+    **{(state, "/done"): collecting.close_photos for state in (State.FIX, State.SHEET)},
+    **{(State.FIX, verb): collecting.close_photos for verb in ("done", "more")},
     (State.SUMMARY, "start"): _start,
     (State.SUMMARY, "add"): collecting.reopen_photos,
     (State.SUMMARY, "edit"): answers.edit,

@@ -189,7 +189,7 @@ class Dialogue:
                 return Conversation(panel=conversation.panel)
             case DropPhotos(draft_id, photos):
                 after.dropped += [photo.sha256 for photo in photos]
-                after.ended.append(draft_id)
+                after.ended += [draft_id] if draft_id else []
         return conversation
 
     async def _forget(self, after: After) -> None:

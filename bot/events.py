@@ -76,7 +76,7 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class DropPhotos:
-    """The draft and its photos are no longer wanted."""
+    """The photos are no longer wanted, nor is the draft, if one is named."""
 
     draft: str
     photos: tuple[Photo, ...]

@@ -9,7 +9,6 @@ import json
 import shutil
 import signal
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,15 +161,10 @@ def _say(order: Order, report: Report, screen: Console) -> int:
     if not report.kept:
         screen.print("No photo could be used.")
         return EXIT_FAILED
-    _counts(report.lines, report.kept, screen)
+    screen.print(f"{len(report.kept)} of {report.photos} photos are in the dataset.")
     if report.variety.points:
         advice = catalog.text(report.variety.advice or "panel.enough")
         screen.print(f"Grade {report.variety.grade}. {advice}", markup=False)
     screen.print(f"Dataset: {order.out / _folder(order)}", markup=False, soft_wrap=True)
     screen.print(f"Contact sheet: {order.out / SHEET}", markup=False, soft_wrap=True)
     return 0
-
-
-def _counts(lines: Sequence[object], kept: Sequence[int], screen: Console) -> None:
-    every = len(lines) or len(kept)
-    screen.print(f"{len(kept)} of {every} photos are in the dataset.")

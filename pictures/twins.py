@@ -18,6 +18,7 @@ from pictures.look import Look
 Field = NDArray[np.float64]
 
 LEVELS = (16, 32, 64, 128)
+SCALES = (1.0, 0.88, 1.14)
 ROUNDS = 8
 MOST_SHIFT = 0.25  # of a side; more is another picture
 LEAST_OVERLAP = 0.5
@@ -33,15 +34,16 @@ def is_same_shot(
     """``faces`` are the thumbs of the subject's face on each, where they are known: in a burst only
     the look on it may change.
     """
-    apart = [(one.hashes[0] ^ hashed).bit_count() for hashed in other.hashes]
-    if min(apart) > limits.hash_candidate:
-        return False
-    mirrored = apart[1] < apart[0]
-    least = Laid(limits.same_correlation, limits.same_worst)
-    if not _is_same(one.thumb, other.thumb, least, mirrored=mirrored):
-        return False
-    least = Laid(limits.same_face_correlation, limits.same_face_worst)
-    return not all(faces) or _is_same(*faces, least, mirrored=mirrored)
+    for mirrored, hashed in enumerate(other.hashes):
+        if (one.hashes[0] ^ hashed).bit_count() > limits.hash_candidate:
+            continue
+        least = Laid(limits.same_correlation, limits.same_worst)
+        if not _is_same(one.thumb, other.thumb, least, mirrored=bool(mirrored)):
+            continue
+        least = Laid(limits.same_face_correlation, limits.same_face_worst)
+        if not all(faces) or _is_same(*faces, least, mirrored=bool(mirrored)):
+            return True
+    return False
 
 
 def _is_same(one: bytes, other: bytes, least: "Laid", *, mirrored: bool) -> bool:
@@ -73,8 +75,8 @@ def compare(one: bytes, other: bytes, mirrored: bool) -> Laid:  # noqa: FBT001  
         moving = moving[:, ::-1]
     if fixed.std() < 1.0 or moving.std() < 1.0:
         return Laid(1.0, 0.0) if np.abs(fixed - moving).max() < 4 else NOTHING
-    place = np.array([1.0, 1.0, 0.0, 0.0])
     levels = [side for side in LEVELS if side <= len(fixed)]
+    place = _start(_shrunk(fixed, levels[0]), _shrunk(moving, levels[0]))
     for side in levels:
         coarse = _shrunk(fixed, side), _shrunk(moving, side)
         place = _align(*coarse, place)
@@ -84,6 +86,12 @@ def compare(one: bytes, other: bytes, mirrored: bool) -> Laid:  # noqa: FBT001  
         if (laid := _judge(*coarse, place, coarsely=side < levels[-1])).correlation < HOPELESS:
             break
     return laid
+
+
+def _start(fixed: Field, moving: Field) -> Field:
+    """The best of a few scales: far from the truth the slopes lead nowhere."""
+    tries = [_align(fixed, moving, np.array([scale, scale, 0.0, 0.0])) for scale in SCALES]
+    return max(tries, key=lambda place: _judge(fixed, moving, place, coarsely=True).correlation)
 
 
 def _field(thumb: bytes) -> Field:

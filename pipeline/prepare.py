@@ -287,6 +287,7 @@ def _write(
         report = Report(
             digest=digest,
             kept=tuple(names),
+            photos=len(work.photos),
             rejections=rejections_of(verdicts),
             lines=tuple(
                 line_of(

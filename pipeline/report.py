@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pictures.box import Box
@@ -33,13 +33,17 @@ class Line:
     caption: str
 
 
+COUNTED = [one.name for one in fields(Variety)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """``seconds`` by step, ``checks`` by what was looked for: faces, words."""
+    """``photos`` counts all, used or not; ``seconds`` are by step, ``networks`` what they ran on."""
 
     digest: str
     kept: tuple[int, ...]
     rejections: tuple[Rejection, ...]
+    photos: int = 0
     lines: tuple[Line, ...] = ()
     variety: Variety = field(default_factory=Variety)
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -49,7 +53,7 @@ class Report:
         said = asdict(self)
         reasons = [reason for line in self.lines for reason in line.reasons]
         said["counts"] = {
-            "photos": len(self.lines),
+            "photos": self.photos,
             "kept": len(self.kept),
             **{reason: reasons.count(reason) for reason in sorted(set(reasons))},
         }
@@ -64,6 +68,8 @@ def summary_of(text: str) -> Report:
         digest=raw["digest"],
         kept=tuple(raw["kept"]),
         rejections=tuple(Rejection(**one) for one in raw["rejections"]),
+        photos=raw["photos"],
+        variety=Variety(**{name: raw["variety"][name] for name in COUNTED}),
     )
 
 

@@ -94,6 +94,23 @@ async def test_a_person_orders_a_training(
     assert len(api.methods.answered) == 3
 
 
+async def test_all_photos_are_shown_as_one_picture_and_one_is_taken_out(
+    bot: Start, ada: Person
+) -> None:
+    async with bot():
+        await up_to_the_photos(ada)
+        await ada.sends_photos(3)
+        await ada.reads("3 photos")
+        await ada.presses("🖼 All photos")
+        sheet = await ada.reads("3 of 3 in use")
+        before, count = sheet.data, len(ada.sees)
+        assert before.startswith(b"\xff\xd8")
+        await ada.presses("✅ 2")
+        after = await ada.reads("2 of 3 in use")
+        assert len(ada.sees) == count
+        assert after.data != before
+
+
 async def test_photos_may_come_as_one_zip(bot: Start, ada: Person) -> None:
     async with bot():
         await up_to_the_photos(ada)

@@ -85,6 +85,35 @@ async def test_a_text_that_is_too_long_is_cut(bot: Telegram, ada: Person) -> Non
     assert ada.sees[0].text == "🎉" * 2047 + "…"
 
 
+async def test_a_picture_stands_above_its_words_and_another_takes_its_place(
+    bot: Telegram, ada: Person, tmp_path: Path
+) -> None:
+    pictures = []
+    for content in (b"first", b"second"):
+        path = tmp_path / f"{content.decode()}.jpg"
+        path.write_bytes(content)
+        pictures.append(OutFile(path=path, name=path.name, file_bytes=len(content)))
+    ref = await send(bot, ada, Message(text="**one**", buttons=((GO,),), picture=pictures[0]))
+    (shown,) = ada.sees
+    assert (shown.text, shown.bold(), shown.data, shown.labels) == (
+        "one",
+        ["one"],
+        b"first",
+        ["Go"],
+    )
+    assert shown.media is not None
+    assert "photo" in shown.media
+    await bot.edit(ada.name, ref, Message(text="two", picture=pictures[1]))
+    assert (shown.text, shown.data, shown.labels, len(ada.sees)) == ("two", b"second", [], 1)
+
+
+async def test_the_words_under_a_picture_are_cut_to_what_fits(
+    bot: Telegram, ada: Person, lora: OutFile
+) -> None:
+    await send(bot, ada, Message(text="x" * 3000, picture=lora))
+    assert ada.sees[0].text == "x" * 1023 + "…"
+
+
 async def test_an_edit_takes_the_place_of_the_message(bot: Telegram, ada: Person) -> None:
     ref = await send(bot, ada, Message(text="one", buttons=((GO,),)))
     await bot.edit(ada.name, ref, Message(text="two"))
