@@ -81,13 +81,29 @@ def _remarks(found: Review) -> list[Line]:
     good = [one for one in found.verdicts if one.used and one.number not in troubled]
     lines = [Line(key="panel.good", n=len(good))] if good else []
     told.sort(key=lambda pair: pair[1].level is not Level.OUT)
-    lines += [_remark(verdict.number, remark) for verdict, remark in told[:MOST_LINES]]
-    if len(told) > MOST_LINES:
-        lines.append(Line(key="panel.rest", n=len(told) - MOST_LINES))
+    remarks = _together(told)
+    lines += remarks[:MOST_LINES]
+    if len(remarks) > MOST_LINES:
+        lines.append(Line(key="panel.rest", n=len(remarks) - MOST_LINES))
     if chosen_out:
         numbers = ", ".join(f"#{number}" for number in chosen_out)
         lines.append(Line(key="panel.left_out", args={"numbers": numbers}))
     return lines
+
+
+def _together(told: Sequence[tuple[Verdict, Remark]]) -> list[Line]:
+    """The same remark about several photos is one line."""
+    found: dict[tuple[str, tuple[tuple[str, str | int | float], ...]], list[int]] = {}
+    for verdict, remark in told:
+        found.setdefault((remark.code, tuple(remark.args.items())), []).append(verdict.number)
+    return [
+        Line(
+            key=code,
+            args={**dict(args), "number": ", #".join(str(number) for number in numbers)},
+            n=len(numbers),
+        )
+        for (code, args), numbers in found.items()
+    ]
 
 
 def _remark(number: int, remark: Remark) -> Line:

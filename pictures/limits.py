@@ -43,9 +43,10 @@ class Limits:
     # --- near-duplicates
     hash_candidate: int = 18  # bits of 64 in which two pictures may differ to be compared
     same_correlation: float = 0.93  # of the aligned pictures
-    same_worst: float = 0.22  # most that any part of the aligned pictures may differ
-    same_face_correlation: float = 0.98  # the same two for the face alone, where it is known:
-    same_face_worst: float = 0.12  # in a burst only the look on it may change
+    same_worst: float = 0.5  # most that any part of the aligned pictures may differ
+    same_worst_beside_face: float = 0.8  # the same where the faces are compared, too
+    same_face_correlation: float = 0.9  # the same two for the face alone, where it is known:
+    same_face_worst: float = 0.16  # in a burst only the look on it may change
 
     # --- faces
     face_score: float = 0.5

@@ -21,11 +21,12 @@ LEVELS = (16, 32, 64, 128)
 SCALES = (1.0, 0.88, 1.14)
 ROUNDS = 8
 MOST_SHIFT = 0.25  # of a side; more is another picture
+MOST_STEP = 0.04  # of a side; slopes say little about what is farther away
 LEAST_OVERLAP = 0.5
-BLOCK = 4  # pixels of the thumb that are compared as one
+# Pixels that are compared as one, and by how many edges may be off; of a whole picture, of a face.
+GRAIN = {128: (2, 0.1), 64: (4, 0.2)}
 TONES = 24  # steps of the curve that brings one picture's light to the other's
 HOPELESS = 0.8  # correlation at a coarse level; finer ones only see more differences
-GIVE = 0.7  # pixels by which edges may be off after the alignment
 
 
 def is_same_shot(
@@ -37,7 +38,9 @@ def is_same_shot(
     for mirrored, hashed in enumerate(other.hashes):
         if (one.hashes[0] ^ hashed).bit_count() > limits.hash_candidate:
             continue
-        least = Laid(limits.same_correlation, limits.same_worst)
+        # The face tells more than the whole picture does, where it is known.
+        worst = limits.same_worst_beside_face if all(faces) else limits.same_worst
+        least = Laid(limits.same_correlation, worst)
         if not _is_same(one.thumb, other.thumb, least, mirrored=bool(mirrored)):
             continue
         least = Laid(limits.same_face_correlation, limits.same_face_worst)
@@ -96,7 +99,17 @@ def _start(fixed: Field, moving: Field) -> Field:
 
 def _field(thumb: bytes) -> Field:
     side = math.isqrt(len(thumb))
-    return np.frombuffer(thumb, np.uint8).reshape(side, side).astype(np.float64)
+    field = np.frombuffer(thumb, np.uint8).reshape(side, side).astype(np.float64)
+    return _smoothed(field) if side == LEVELS[-1] else field
+
+
+def _smoothed(field: Field) -> Field:
+    """Finer than its pixels a thumb has only aliases, which move with every crop."""
+    across = np.pad(field, ((0, 0), (1, 1)), mode="edge")
+    field = (across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]) / 4
+    down = np.pad(field, ((1, 1), (0, 0)), mode="edge")
+    smoothed: Field = (down[:-2] + 2 * down[1:-1] + down[2:]) / 4
+    return smoothed
 
 
 def _shrunk(field: Field, side: int) -> Field:
@@ -123,7 +136,7 @@ def _align(fixed: Field, moving: Field, place: Field) -> Field:
         slopes = gain * np.stack([by_x * across, by_y * down, by_x, by_y])
         columns = np.concatenate([slopes[:, inside], [sampled[inside], np.ones(left.size)]])
         step, *_ = np.linalg.lstsq(columns @ columns.T, columns @ left, rcond=1e-10)
-        place = place + step[:4]
+        place = place + np.clip(step[:4], -MOST_STEP, MOST_STEP)
         if np.abs(step[:4]).max() < 0.02 / side:
             break
     return place
@@ -194,10 +207,11 @@ def _difference(one: Field, other: Field, inside: NDArray[np.bool_]) -> Laid:
     side = len(one)
     spread = max(float(one[inside].std()), 1.0)
     correlation = _correlation(one[inside], other[inside])
+    block, give = GRAIN[side]
     edges = np.hypot(*np.gradient(one)) + np.hypot(*np.gradient(other))
-    left = np.abs(_shrunk(np.where(inside, one - other, 0.0), side // BLOCK))
-    beyond = left - GIVE * _shrunk(edges, side // BLOCK) / 2
-    whole = _shrunk(inside.astype(np.float64), side // BLOCK) == 1.0
+    left = np.abs(_shrunk(np.where(inside, one - other, 0.0), side // block))
+    beyond = left - give * _shrunk(edges, side // block) / 2
+    whole = _shrunk(inside.astype(np.float64), side // block) == 1.0
     return Laid(correlation, max(0.0, float(beyond[whole].max(initial=0.0))) / spread)
 
 
@@ -223,13 +237,13 @@ def groups(
         merged = [member for group in home for member in group] + [place]
         found = [group for group in found if group not in home] + [merged]
     return {
-        max(group, key=lambda place: _worth(looks[place], place)): tuple(sorted(group))
+        max(group, key=lambda place: _worth(looks[place], place, limits)): tuple(sorted(group))
         for group in found
         if len(group) > 1
     }
 
 
-def _worth(look: Look, place: int) -> tuple[float, float, int]:
-    """Detail that is really there: pixels of the content, unless they are blown up and soft."""
+def _worth(look: Look, place: int, limits: Limits) -> tuple[float, float, float, int]:
+    """The largest of those that are sharp; where none is, the sharpest."""
     width, height = look.content_size
-    return (round(min(look.sharpness, 10.0) * width * height, -4), look.sharpness, -place)
+    return (round(min(look.sharpness, limits.blurry), 1), width * height, look.sharpness, -place)

@@ -38,7 +38,7 @@ COUNTED = [one.name for one in fields(Variety)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """``photos`` counts all, used or not; ``seconds`` are by step, ``networks`` what they ran on."""
+    """``photos`` counts all, used or not; ``seconds`` are by step, ``networks`` what ran where."""
 
     digest: str
     kept: tuple[int, ...]
