@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from pictures import borders, decode, frame, measure, png
 from pictures.box import Box
 from pictures.frame import Cut
+from pictures.lanczos import resized
 from pictures.limits import Limits
 from pictures.look import THUMB, Look
 from pictures.order import SIDE, Developed, View, Wanted
@@ -122,8 +123,7 @@ def cut_out(picture: Image.Image, opened: decode.Opened, cut: Cut) -> Image.Imag
     if opened.turn in _SIDEWAYS:
         size = (size[1], size[0])
     area = (box.left, box.top, box.right, box.bottom)
-    resized = picture.resize(size, Image.Resampling.LANCZOS, box=area, reducing_gap=decode.GAP)
-    return decode.upright(resized, opened.turn)
+    return decode.upright(resized(picture, area, size), opened.turn)
 
 
 def _unturned(box: Box, turn: Image.Transpose | None) -> Box:
