@@ -52,7 +52,7 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     os.close(silence)
-    lock_up(limits.memory_bytes + limits.file_bytes)
+    lock_up(limits.memory_bytes)
     parent.say({"ready": True})
     while (asked := parent.hear()) is not None:
         _answer(parent, *asked, limits)

@@ -21,7 +21,7 @@ from pictures.limits import Limits
 OPENERS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 JPEGS = frozenset({"JPEG", "MPO"})
 MOVING = frozenset({"GIF", "PNG", "WEBP"})
-CODED = frozenset({"WEBP", "AVIF", "HEIF", "TIFF"})
+CODED = frozenset({"AVIF", "HEIF", "TIFF"})
 GAP = 3  # what is larger than this many times what is needed is first reduced by whole pixels
 STRIP_BYTES = 16_000_000
 TURNS = {
@@ -100,6 +100,8 @@ def load(opened: Opened, cover: tuple[int, int], limits: Limits) -> Image.Image:
         factor = min(image.width // (GAP * cover[0]), image.height // (GAP * cover[1]))
         small = _rgb(image, max(1, factor), limits.ground, _colours(profile, image.mode))
         small.info = {}
+        if small is not header:
+            header.close()  # and with it what may be 256 MB
         return small
 
 
@@ -150,6 +152,8 @@ def _most_pixels(image: ImageFile.ImageFile, limits: Limits) -> int:
     if image.format in JPEGS:
         progressive = bool(image.info.get("progressive") or image.info.get("progression"))
         return limits.progressive_pixels if progressive else limits.jpeg_pixels
+    if image.format == "WEBP":
+        return limits.webp_pixels
     return limits.coded_pixels if image.format in CODED else limits.pixels
 
 

@@ -23,7 +23,8 @@ class Limits:
     jpeg_pixels: int = 200_000_000  # decodes at an eighth of its size: cheap
     progressive_pixels: int = 100_000_000  # holds all its coefficients while it decodes
     pixels: int = 64_000_000  # PNG, BMP, GIF: four bytes each
-    coded_pixels: int = 40_000_000  # WebP, AVIF, HEIC, TIFF: their decoders hold it twice
+    coded_pixels: int = 40_000_000  # AVIF, HEIC, TIFF: their decoders hold it twice
+    webp_pixels: int = 20_000_000  # holds it three times
     aspect: float = 4.0  # longer is a banner or a scroll
     smallest: int = 128  # short side; below this there is nothing to learn
     memory_bytes: int = 400_000_000  # above what the program itself has
