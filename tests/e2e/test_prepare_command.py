@@ -87,9 +87,7 @@ def test_what_is_no_photo_is_told_and_left_out(folder: Path, prepare: Prepare) -
     assert "is the same as #1" in done.stdout
 
 
-def test_a_killed_run_goes_on_where_it_was(
-    tmp_path: Path, folder: Path, prepare: Prepare
-) -> None:
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, folder: Path, prepare: Prepare) -> None:
     for number in range(5, 40):
         (folder / f"{number:02}.png").write_bytes(photo(number, (1600, 1200)))
     words = ("--kind", "thing", "--trigger", "mochix")
