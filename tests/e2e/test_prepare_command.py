@@ -49,6 +49,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_becomes_what_trainers_read(
     tmp_path: Path, folder: Path, prepare: Prepare
 ) -> None:
+    assert len(list(folder.iterdir())) == 5
     done = prepare()
     assert done.returncode == 0, done.stdout + done.stderr
     made = tmp_path / "out" / FOLDER
@@ -100,7 +101,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, folder: Path, prepare
         assert time.monotonic() < deadline
     running.send_signal(signal.SIGKILL)
     running.wait()
-    first = sorted(cabinet.glob("*.png"))[0]
+    first = min(cabinet.glob("*.png"))
     with Image.open(first) as image:
         size = image.size
     Image.new("RGB", size, (1, 2, 3)).save(first)
