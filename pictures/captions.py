@@ -4,41 +4,22 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pictures.leaks import leaking_tags, tidy, without_leaks
+from pictures.booru import plain
+from pictures.leaks import leaking_tags
+from pictures.phrases import tidy, without_leaks
+from pictures.subject import continued
 
 TAGS, SENTENCE = "tags", "sentence"
 MOST_WORDS = 55  # a text encoder of SD reads 75 tokens
 MOST_TAGS = 24
-COMMON = 0.8  # what is true of so many pictures belongs to the subject
 WORD_CHARS, CAPTION_CHARS = 60, 400
-# Booru's words in plain ones; empty: nothing that a sentence would say.
-PLAIN: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("1girl", "1boy", "1other", "solo", "solo focus", "no humans", "realistic"), ""
-    ),
-    **dict.fromkeys(("photo (medium)", "multiple girls", "multiple boys", "highres"), ""),
-    "looking at viewer": "looking at the camera",
-    "looking away": "looking away from the camera",
-    "upper body": "half body",
-    "full body": "full body",
-    "cowboy shot": "from the knees up",
-    "portrait": "portrait",
-    "close-up": "close-up",
-    "from side": "from the side",
-    "from behind": "from behind",
-    "from above": "from above",
-    "from below": "from below",
-    "simple background": "plain background",
-    "blurry background": "blurred background",
-    "depth of field": "",
-    "^_^": "smiling with closed eyes",
-    ":d": "laughing",
-}
-COUNTS = re.compile(r"\d\+?(?:girls?|boys?|others?)")
+DANGLING = re.compile(
+    r"(?:[ ,;]+(?:an?|the|and|or|with|of|in|on|at|by|to|for|from|her|his|their))+$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +42,20 @@ class Described:
             return cls()
         pairs = raw.get("tags")
         tags = tuple(
-            (str(pair[0]), float(pair[1]))
+            found
             for pair in (pairs if isinstance(pairs, list) else [])
-            if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[1], int | float)
+            if (found := _tag(pair)) is not None
         )
         said = raw.get("says")
         return cls(tags, said if isinstance(said, str) else "")
+
+
+def _tag(pair: Any) -> tuple[str, float] | None:
+    match pair:
+        case [str(name), int() | float() as share] if name and abs(share) <= 1:
+            return name, float(share)
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +87,13 @@ class Wishes:
     def from_text(cls, text: str) -> "Wishes":
         try:
             return cls.from_json(json.loads(text)) if text else cls()
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls()
 
 
 def _words(raw: Any) -> tuple[str, ...]:
-    return tuple(one for one in raw if isinstance(one, str)) if isinstance(raw, list) else ()
+    texts = [one for one in raw if isinstance(one, str)] if isinstance(raw, list) else []
+    return tuple(word for one in texts if (word := clean_word(one)) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +110,10 @@ def compose(
     plan: Plan, wishes: Wishes, described: Sequence[Described], own: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """A caption for each picture; ``own`` are the person's, empty where there is none."""
-    leaking = pruned(plan, wishes, described)
+    leaking = _leaking(plan, wishes, described)
     texts = []
     for at, one in enumerate(described):
-        written = own[at] if at < len(own) else ""
+        written = own[at].strip() if at < len(own) else ""
         if written:
             texts.append(_with_trigger(plan, written))
         else:
@@ -131,72 +121,105 @@ def compose(
     return tuple(texts)
 
 
-def pruned(plan: Plan, wishes: Wishes, described: Sequence[Described]) -> frozenset[str]:
-    """Tags that are left out everywhere: they describe what the trigger is to carry."""
+def pruned(plan: Plan, wishes: Wishes, described: Sequence[Described]) -> tuple[str, ...]:
+    """What the lint takes out of the captions, tags and phrases, each once, in their order."""
+    leaking = _leaking(plan, wishes, described)
+    found: list[str] = []
+    for one in described:
+        if not _speaks(plan, one):
+            found += [name for name, _ in one.tags if name in leaking]
+        elif not wishes.keep_identity:
+            found += without_leaks(one.sentence, plan.kind, plan.class_word)[1]
+    return tuple(dict.fromkeys(found))
+
+
+def _leaking(plan: Plan, wishes: Wishes, described: Sequence[Described]) -> frozenset[str]:
     if wishes.keep_identity:
         return frozenset()
-    counts = Counter(name for one in described for name, _ in one.tags)
-    leaking = leaking_tags(counts, plan.kind, plan.class_word)
-    if plan.kind != "thing" or len(described) < 4:
-        return leaking
-    # A thing's own parts have no list; what is on nearly all of its pictures is part of it.
-    noun = re.compile(rf"\b{re.escape(plan.class_word)}\b", re.IGNORECASE)
-    common = {name for name, count in counts.items() if count >= COMMON * len(described)}
-    return leaking | {name for name in common if noun.search(name)}
+    counts = Counter(name for one in described for name in {name for name, _ in one.tags})
+    return leaking_tags(counts, len(described), plan.kind, plan.class_word)
+
+
+def _speaks(plan: Plan, one: Described) -> bool:
+    return plan.style == SENTENCE and bool(tidy(one.sentence))
 
 
 def _caption(plan: Plan, wishes: Wishes, one: Described, leaking: frozenset[str]) -> str:
-    head = f"{plan.trigger} {plan.class_word}"
-    unwanted = {word.casefold() for word in wishes.removed}
-    if plan.style == SENTENCE and one.sentence:
-        said = _sentence(plan, wishes, one.sentence)
-        parts = [said] if said else []
-    else:
-        names = [name for name, _ in one.tags if name not in leaking]
-        parts = names if plan.style == TAGS else _plain(names)
-        if plan.style == TAGS:
-            head = f"{plan.trigger}, {plan.class_word}"
-    parts = [part for part in parts if part.casefold() not in unwanted][:MOST_TAGS]
-    added = [word for word in wishes.added if word not in parts]
-    return _short(head, parts, added)
+    head = f"{plan.trigger}, {plan.class_word}"
+    if plan.style == SENTENCE:
+        head = f"{plan.trigger} {plan.class_word}"
+    said = {plan.trigger.casefold(), plan.class_word.casefold(), head.casefold()}
+    added = _once(wishes.added, said)
+    parts = _parts(plan, wishes, one, leaking)
+    return _short(head, _once(parts, said | {word.casefold() for word in added}), added)
 
 
-def _plain(names: Sequence[str]) -> list[str]:
-    """Booru's tags in words that an encoder of sentences knows."""
-    found = [PLAIN.get(name, name) for name in names if not COUNTS.fullmatch(name)]
-    return list(dict.fromkeys(word for word in found if word))
+def _parts(plan: Plan, wishes: Wishes, one: Described, leaking: frozenset[str]) -> Sequence[str]:
+    unwanted = _unwanted(wishes)
+    if _speaks(plan, one):
+        return (_without(_sentence(plan, wishes, one.sentence), unwanted),)
+    ranked = sorted(one.tags, key=lambda tag: -tag[1])
+    names = [name for name, _ in ranked if name not in leaking]
+    found = plain(names) if plan.style == SENTENCE else names
+    return [tag for tag in found if not any(word.search(tag) for word in unwanted)][:MOST_TAGS]
+
+
+def _once(words: Sequence[str], said: set[str]) -> list[str]:
+    """Each once, and none that is said already."""
+    first: dict[str, str] = {}
+    for word in words:
+        first.setdefault(word.casefold(), word)
+    return [word for key, word in first.items() if key and key not in said]
+
+
+def _unwanted(wishes: Wishes) -> list[re.Pattern[str]]:
+    pieces = [" ".join(one.split()) for word in wishes.removed for one in word.split(",")]
+    return [
+        re.compile(rf"(?<!\w){re.escape(piece)}(?!\w)", re.IGNORECASE) for piece in pieces if piece
+    ]
 
 
 def _sentence(plan: Plan, wishes: Wishes, sentence: str) -> str:
-    """The server's sentence as it goes on after trigger and class word."""
-    said = sentence.strip().rstrip(".")
+    said = sentence
     if not wishes.keep_identity:
-        said = without_leaks(said, plan.kind)[0]
-    for word in wishes.removed:
-        said = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "", said, flags=re.IGNORECASE)
-    subject = rf"(?:an? |the )?(?:{re.escape(plan.class_word)}|man|woman|person|girl|boy|child)\b"
-    if plan.kind in {"person", "character"}:
-        said = re.sub(rf"^{subject}\s*(?:is |who is )?", "", said, flags=re.IGNORECASE)
-    said = tidy(re.sub(rf"(?<!\w){re.escape(plan.trigger)}(?!\w),?", "", said))
-    return said[:1].lower() + said[1:]
+        said = without_leaks(said, plan.kind, plan.class_word)[0]
+    return continued(said, plan.kind, plan.trigger, plan.class_word)
+
+
+def _without(said: str, unwanted: Sequence[re.Pattern[str]]) -> str:
+    """Again, because what is left may meet and be the word once more."""
+    before = ""
+    while said != before:
+        before = said
+        for word in unwanted:
+            said = tidy(word.sub("", said))
+    return said
 
 
 def _short(head: str, parts: Sequence[str], added: Sequence[str]) -> str:
-    """As many parts as an encoder reads; what the person added is never cut off."""
+    """As much as an encoder reads; what the person added is never cut off, a tag is whole."""
     left = MOST_WORDS - len(" ".join([head, *added]).split())
+    if len(parts) == 1 and left > 0:
+        parts = [_first_words(parts[0], left)]
     kept = []
     for part in parts:
-        words = part.split()
-        if left <= 0:
-            break
-        kept.append(" ".join(words[:left]))
-        left -= len(words)
+        count = len(part.split())
+        if 0 < count <= left:
+            kept.append(part)
+            left -= count
     return ", ".join([head, *kept, *added])
 
 
+def _first_words(text: str, most: int) -> str:
+    words = text.split()
+    return text if len(words) <= most else DANGLING.sub("", " ".join(words[:most])).strip(" ,;")
+
+
 def _with_trigger(plan: Plan, written: str) -> str:
-    first = re.split(r"[\s,]", written, maxsplit=1)[0]
-    return written if first == plan.trigger else f"{plan.trigger} {written}"
+    """The trigger in its own spelling, which is what will call the subject."""
+    found = re.match(rf"{re.escape(plan.trigger)}(?![\w-])", written, re.IGNORECASE)
+    rest = written[found.end() :] if found else f" {written}"
+    return f"{plan.trigger}{rest}"
 
 
 def clean_word(text: str, most: int = WORD_CHARS) -> str | None:

@@ -1,106 +1,98 @@
-"""Words that describe what the trigger is to carry: with them in the captions it would carry less.
+"""Tags that describe what the trigger is to carry: with them in captions it would carry less.
 
 What a caption names goes into that word, what it leaves out into the trigger. Pure.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+
+COMMON = 0.8  # the share of pictures from which on something belongs to the subject
+FEW = 4  # of so few pictures nothing is common
 
 COLOURS = (
     "black|blonde?|brown|dark|light|red|ginger|auburn|grey|gray|silver|white|golden|blue|green|hazel"
-    "|pink|purple|orange|aqua|multicolored|two-tone|platinum"
+    "|pink|purple|orange|yellow|aqua|multicolou?red|two-tone|platinum|chestnut|rainbow|colou?red"
 )
 SHAPES = (
-    "long|short|medium|very long|shoulder-length|curly|wavy|straight|messy|thick|thin|shaved|bald"
-    "|wide|narrow|big|small|large|round|almond"
+    "long|short|medium|shoulder-length|chin-length|waist-length|curly|wavy|straight|messy|thick"
+    "|thin|shaved|bald|wide|narrow|big|small|large|huge|round|almond-shaped|almond|deep|bright"
 )
-LOOKS = f"(?:{COLOURS}|{SHAPES})"
-AGES = "young|old|elderly|middle-aged|teenage|adult|mature"
-PEOPLES = (
-    "asian|african|caucasian|european|hispanic|latin[ao]?|indian|arab|black|white|chinese"
-    "|japanese|korean"
-)
+SKINS = "pale|fair|tan|tanned|olive|freckled|smooth"
 BEAUTY = "beautiful|pretty|handsome|attractive|gorgeous|cute|lovely|stunning"
-SKIN = "pale|fair|dark|tan|tanned|olive|brown|light|freckled"
+AGES = "young|old|older|elderly|middle-aged|teenaged?|adult|mature|aged"
+PEOPLES = (
+    "asian|east asian|south asian|african|african-american|caucasian|european|hispanic|latin[ao]?"
+    "|indian|arab|middle-eastern|chinese|japanese|korean"
+)
+BUILDS = "slim|slender|petite|muscular|plump|chubby|curvy|athletic|tall|stocky|skinny"
+# One word stands in one list only: two ways to read it would double the work with each of them.
+LOOKS = f"(?:(?:very |dark |light )?(?:{COLOURS}|{SHAPES}))"
+PEOPLE = "man|woman|person|male|female|boy|girl|lady|guy|gentleman|child|kid|model|character"
+MARKS = (
+    "beard|mustache|moustache|goatee|stubble|sideburns|facial hair|chest hair|freckles|wrinkles"
+    "|dimples?|cheekbones|jawline"
+)
 
-# Whole tags (booru) that say what a person looks like.
+_WORD_OF_LOOKS = f"(?:very |dark |light )*(?:{COLOURS}|{SHAPES}|{SKINS})"
+_OF_PEOPLE = f"(?: (?:{PEOPLE}))?"
 PERSON_TAGS = re.compile(
-    rf"(?:(?:{LOOKS}[ -])*(?:hair|eyes|eyebrows|eyelashes|skin|nose|lips|ears|cheekbones|jaw)"
-    rf"|(?:{SKIN})[ -]skin(?:ned)?(?: (?:fe)?male)?"
-    r"|(?:facial|chest|arm|leg) hair|beard|mustache|moustache|goatee|stubble|sideburns"
-    r"|freckles|mole(?: under \w+)?|dimples?|wrinkles?|scar(?: on \w+)?"
-    r"|bald(?: (?:fe)?male| man| woman)?"
-    r"|(?:multicolored|streaked|gradient|two-tone|colored inner) hair"
-    r"|bangs|blunt bangs|parted bangs|swept bangs|hair between eyes|hair intakes|ahoge|sidelocks"
-    r"|heterochromia|thick eyebrows|thick lips|pointy ears"
-    rf"|(?:{AGES})(?: (?:man|woman|person|male|female|boy|girl))?"
-    rf"|(?:{PEOPLES})(?: (?:man|woman|person|male|female|boy|girl))?"
-    rf"|{BEAUTY}|breasts|(?:small|medium|large|huge) breasts|muscular(?: (?:fe)?male)?|plump|slim)",
+    rf"(?:(?:{_WORD_OF_LOOKS}[ -])*+(?:hair|eyes|eyebrows|eyelashes|skin|nose|lips|ears|jaw)"
+    rf"|(?:{_WORD_OF_LOOKS})[ -](?:skin|hair|eye)(?:ned|ed){_OF_PEOPLE}"
+    rf"|(?:(?:{_WORD_OF_LOOKS}|full) )?(?:{MARKS})|(?:arm|leg) hair"
+    r"|mole(?: (?:under|on|above) \w+)?|scar(?: (?:on|across) \w+)?"
+    rf"|bald{_OF_PEOPLE}|(?:streaked|gradient|colou?red inner|split-color) hair"
+    r"|(?:blunt |parted |swept |crossed )?bangs|hair between eyes|hair intakes|hair over one eye"
+    r"|ahoge|sidelocks|short hair with long locks|widow's peak|blonde|brunette|redhead"
+    r"|(?:bob|hime|pixie|buzz|crew) cut|afro|dreadlocks|mohawk|undercut|cornrows"
+    r"|heterochromia|pointy ears|fangs?|crow's feet"
+    rf"|(?:{AGES}|{PEOPLES}|{BUILDS}|black|white){_OF_PEOPLE}|(?:wo)?man|aged (?:up|down)"
+    rf"|(?:very |so )?(?:{BEAUTY}){_OF_PEOPLE}"
+    r"|(?:(?:small|medium|large|huge) )?breasts|flat chest|thick thighs|wide hips|narrow waist)",
     re.IGNORECASE,
+)
+# These are worn one day and not the next: they belong to a subject that always has them.
+HABITS = re.compile(
+    r"^(?:(?:low|high|side|short|long|single|twin|double|french) )*+"
+    r"(?:ponytail|twintails|pigtails|braids?|hair buns?|bun|drills|horns?|wings|tail|hair down"
+    r"|hair up|piercing|tattoo|\w+ (?:ears|horns?|tail|wings|tattoo|piercing))$",
+    re.IGNORECASE,
+)
+MEDIA = (
+    "painting|watercolou?r|sketch|drawing|line ?art|illustration|manga|comic|cartoon|pixel art"
+    "|render|rendering|charcoal|pastel|gouache|impressionism|artwork|digital art|concept art"
+    "|official art|fan ?art|engraving|woodcut|collage"
 )
 STYLE_TAGS = re.compile(
-    r"(?:traditional media|(?:\w+ )?\(medium\)|painting|oil painting|watercolor|sketch|drawing"
-    r"|line ?art|monochrome|greyscale|grayscale|sepia|illustration|anime(?: style)?|manga|comic"
-    r"|cartoon|pixel art|3d(?: render)?|render|photorealistic|realistic|photo(?:graph)?"
-    r"|flat colou?rs?|cel shading|ink|charcoal|pastel|impressionism|abstract|art"
-    r"|artwork|digital art|\w+ style)",
+    rf"(?:traditional media|[\w -]+ \((?:medium|style)\)|(?:[\w-]+ )?(?:{MEDIA})"
+    r"|monochrome|greyscale|grayscale|black and white|sepia|anime|3d|photorealistic|realistic"
+    r"|photo(?:graph)?|flat colou?rs?|cel shading|ink|halftone|chibi|abstract|art|impressionist"
+    r"|colou?red pencil|limited palette|spot colou?r|[\w-]+ (?:style|artstyle|coloring))",
     re.IGNORECASE,
 )
 
-# The same in running text: what may go without leaving a hole in the sentence.
-_NOUNS = (
-    "hair|eyes|eyebrows|skin|complexion|beard|mustache|moustache|goatee|stubble|freckles|features"
-    "|face"
-)
-_ADJECTIVES = (
-    rf"(?:(?:very |quite |slightly )?(?:{LOOKS}|{SKIN}|{BEAUTY}|trimmed|full|bushy)(?:,| and)? )*"
-)
-PERSON_PHRASES = (
-    re.compile(
-        rf",? (?:with|has|having|and) (?:a |an |his |her |their )?{_ADJECTIVES}(?:{_NOUNS})\b"
-        rf"(?:(?:,| and|, and) (?:a |an )?{_ADJECTIVES}(?:{_NOUNS})\b)*",
-        re.IGNORECASE,
-    ),
-    re.compile(rf"\b(?:{_ADJECTIVES})?(?:{LOOKS})-(?:haired|eyed|skinned)\b ?", re.IGNORECASE),
-    re.compile(rf"\b(?:{AGES}|{BEAUTY}|bald|bearded|freckled)\b,? ?", re.IGNORECASE),
-    re.compile(rf"\b(?:{PEOPLES}) (?=(?:man|woman|person|male|female|boy|girl)\b)", re.IGNORECASE),
-)
-STYLE_PHRASES = (
-    re.compile(
-        r"\b(?:an? |the )?(?:\w+ )?(?:painting|watercolou?r|sketch|drawing|illustration"
-        r"|render(?:ing)?|photograph|photo|artwork) (?:of|showing|depicting) ",
-        re.IGNORECASE,
-    ),
-    re.compile(r",? (?:in|with) (?:an? |the )?[\w -]{1,24} style\b", re.IGNORECASE),
-)
+
+def leaking_tags(
+    counts: Mapping[str, int], pictures: int, kind: str, class_word: str
+) -> frozenset[str]:
+    """Those of the tags that say what the trigger is to carry; ``counts`` say how often."""
+    always = {"style": STYLE_TAGS, "thing": of_thing(class_word)}.get(kind, PERSON_TAGS)
+    common = _if_common(kind, class_word)
+    return frozenset(
+        tag
+        for tag, count in counts.items()
+        if always.fullmatch(tag)
+        or (common and pictures >= FEW and count >= COMMON * pictures and common.search(tag))
+    )
 
 
-def leaking_tags(tags: Collection[str], kind: str, class_word: str) -> frozenset[str]:
-    """Those of the tags that say what the trigger is to carry."""
-    pattern = {"style": STYLE_TAGS, "thing": _of_thing(class_word)}.get(kind, PERSON_TAGS)
-    return frozenset(tag for tag in tags if pattern.fullmatch(tag))
+def of_thing(class_word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:{LOOKS}[ -])*+{re.escape(class_word)}s?", re.IGNORECASE)
 
 
-def without_leaks(sentence: str, kind: str) -> tuple[str, tuple[str, ...]]:
-    """The sentence without them, and what was taken out."""
-    phrases = {"style": STYLE_PHRASES, "thing": ()}.get(kind, PERSON_PHRASES)
-    removed: list[str] = []
-    for pattern in phrases:
-        removed += [found.group().strip(" ,") for found in pattern.finditer(sentence)]
-        sentence = pattern.sub("", sentence)
-    return tidy(sentence), tuple(one for one in removed if one)
-
-
-def tidy(sentence: str) -> str:
-    """What is left reads as a sentence: no doubled spaces or commas, the right article."""
-    sentence = re.sub(r"\s+", " ", sentence)
-    sentence = re.sub(r"\s+([,.;])", r"\1", sentence)
-    sentence = re.sub(r"([,;])(?:\s*[,;])+", r"\1", sentence)
-    sentence = re.sub(r"\b(a)n? (?=[aeiou])", r"\1n ", sentence, flags=re.IGNORECASE)
-    sentence = re.sub(r"\b(a)n (?=[^aeiou\W])", r"\1 ", sentence, flags=re.IGNORECASE)
-    return sentence.strip(" ,;")
-
-
-def _of_thing(class_word: str) -> re.Pattern[str]:
-    noun = re.escape(class_word)
-    return re.compile(rf"(?:(?:{LOOKS})[ -])*{noun}s?", re.IGNORECASE)
+def _if_common(kind: str, class_word: str) -> re.Pattern[str] | None:
+    if kind == "style":
+        return None
+    if kind == "thing":
+        # A thing's own parts have no list; what names it on nearly all pictures is part of it.
+        return re.compile(rf"\b{re.escape(class_word)}\b", re.IGNORECASE)
+    return HABITS

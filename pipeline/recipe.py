@@ -10,7 +10,7 @@ from pictures.limits import DEFAULT, Limits
 from storage.bases import Base
 from storage.job import Job, Photo
 
-VERSION = 2  # of the way in which datasets are made: another one is made anew
+VERSION = 3  # of the way in which datasets are made: another one is made anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ from pictures.captions import Described
 MODEL, NAMES = "model.onnx", "selected_tags.csv"
 GENERAL = "0"  # the category; 4 are names of characters, 9 ratings
 WHITE = (255, 255, 255)
-MOST_TAGS = 40
+MOST_TAGS = 30
+AT_ONCE = 8  # pictures; a real network takes some hundred MB for each
 # Faces made of signs keep their underscores; in all others they stand for spaces.
 KAOMOJI = frozenset(
     {
@@ -41,6 +42,7 @@ class Tagger:
     session: Any
     general: tuple[tuple[int, str], ...]
     side: int
+    at_once: int
     threshold: float
     providers: tuple[str, ...]
 
@@ -54,41 +56,79 @@ class Tagger:
             session = onnxruntime.InferenceSession(str(folder / MODEL), providers=list(wished))
         except Exception as error:  # its own exceptions have no common class
             raise TaggerError(f"{folder / MODEL} cannot be loaded ({error})") from error
-        (given,), (made,) = session.get_inputs(), session.get_outputs()
-        if len(given.shape) != 4 or given.shape[3] != 3 or given.shape[1] != given.shape[2]:
-            raise TaggerError(f"{MODEL} takes {given.shape}, not (N, side, side, 3)")
-        if len(made.shape) != 2 or made.shape[1] != len(names):
-            raise TaggerError(f"{MODEL} says {made.shape}, {NAMES} has {len(names)} rows")
-        return cls(
+        side, at_once = _interface(session.get_inputs(), session.get_outputs(), len(names))
+        one = cls(
             session=session,
             general=tuple(
                 (row, name) for row, (name, category) in enumerate(names) if category == GENERAL
             ),
-            side=int(given.shape[1]),
+            side=side,
+            at_once=at_once,
             threshold=threshold,
             providers=tuple(session.get_providers()[:1]),
         )
+        one._try_out()
+        return one
+
+    def _try_out(self) -> None:
+        """Better here than at the first photo: it runs, and answers with shares."""
+        try:
+            (said,) = self._answers([Image.new("RGB", (self.side, self.side), WHITE)])
+        except Exception as error:  # as above
+            raise TaggerError(f"{MODEL} does not run ({error})") from error
+        if not (said.min() >= 0 and said.max() <= 1 + 1e-3):
+            raise TaggerError(f"{MODEL} answers {said.min():g}..{said.max():g}, not shares of 1")
 
     def tags(self, images: Sequence[Image.Image]) -> list[Described]:
         """The most probable first."""
-        batch = np.stack([_squared(image, self.side) for image in images])
+        found: list[Described] = []
+        for at in range(0, len(images), self.at_once):
+            some = self._answers(images[at : at + self.at_once])
+            found += [self._described(row) for row in some]
+        return found
+
+    def _answers(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         (given,) = self.session.get_inputs()
-        (said,) = self.session.run(None, {given.name: batch})
-        return [self._described(row) for row in said]
+        batch = np.stack([_squared(image, self.side) for image in images])
+        answers: NDArray[np.float32] = self.session.run(None, {given.name: batch})[0]
+        return answers
 
     def _described(self, shares: NDArray[np.float32]) -> Described:
-        found = [(name, float(shares[row])) for row, name in self.general]
+        found = [(name, min(1.0, float(shares[row]))) for row, name in self.general]
         likely = sorted((one for one in found if one[1] >= self.threshold), key=lambda one: -one[1])
         return Described(tags=tuple(likely[:MOST_TAGS]))
+
+
+def _interface(given: Sequence[Any], made: Sequence[Any], names: int) -> tuple[int, int]:
+    """The side of its square, and how many pictures it takes at once."""
+    if len(given) != 1 or len(made) != 1:
+        raise TaggerError(f"{MODEL} has {len(given)} inputs and {len(made)} outputs, not 1 and 1")
+    (taken,), (said,) = given, made
+    match taken.shape:
+        case [batch, int() as side, int() as across, 3] if side == across and side > 0:
+            pass
+        case _:
+            raise TaggerError(f"{MODEL} takes {taken.shape}, not (N, side, side, 3)")
+    if taken.type != "tensor(float)" or (isinstance(batch, int) and batch != 1):
+        raise TaggerError(f"{MODEL} takes {taken.type} of {taken.shape}, not any number of floats")
+    if len(said.shape) != 2 or said.shape[1] != names:
+        raise TaggerError(f"{MODEL} says {said.shape}, {NAMES} has {names} rows")
+    return side, 1 if batch == 1 else AT_ONCE
 
 
 def _names(path: Path) -> list[tuple[str, str]]:
     """Name and category by row; the order of categories is not promised."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [(_readable(row["name"]), row["category"]) for row in csv.DictReader(file)]
+            rows = list(csv.DictReader(file))
+        found = [(row["name"], row["category"]) for row in rows]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise TaggerError(f"{path} is no list of tags ({error})") from error
+    for row, (name, category) in enumerate(found):
+        # A row that ends early has None here.
+        if not name or not category:
+            raise TaggerError(f"{path} has no name and category in row {row + 1}")
+    return [(_readable(name), category) for name, category in found]
 
 
 def _readable(name: str) -> str:
@@ -98,6 +138,7 @@ def _readable(name: str) -> str:
 def _squared(image: Image.Image, side: int) -> NDArray[np.float32]:
     longest = max(image.size)
     square = Image.new("RGB", (longest, longest), WHITE)
-    square.paste(image, ((longest - image.width) // 2, (longest - image.height) // 2))
+    place = ((longest - image.width) // 2, (longest - image.height) // 2)
+    square.paste(image, place, image if image.mode in {"RGBA", "LA"} else None)
     small = square.resize((side, side), Image.Resampling.BICUBIC)
     return np.ascontiguousarray(np.asarray(small, np.float32)[:, :, ::-1])

@@ -7,10 +7,10 @@ text: bounded while it is read, checked, cleaned, and never logged.
 import asyncio
 import base64
 import json
-import logging
 import random
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -18,13 +18,22 @@ import httpx
 
 from pictures.captions import CAPTION_CHARS, Described, clean_word
 
-log = logging.getLogger(__name__)
-
 MOST_BYTES = 200_000
 MOST_TOKENS = 160
 LONGEST_PAUSE_S = 30.0
 AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
-REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "i'm unable", "as an ai")
+REFUSALS = (
+    *("i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "i can not", "i won't"),
+    *("i'm unable", "i am unable", "i'm not able", "i am not able", "unable to", "as an ai"),
+    "as a language model",
+)
+# Models that think aloud, and those that announce what they are about to say.
+ASIDES = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL | re.IGNORECASE)
+ANNOUNCED = re.compile(
+    r"^(?:(?:sure|certainly|of course)[,.!] )?(?:here(?:'s| is) )?(?:(?:an?|the|your|one) )?"
+    r"(?:[\w-]+ ){0,3}(?:caption|description|sentence)[^:.]{0,40}: ",
+    re.IGNORECASE,
+)
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -51,7 +60,7 @@ class Vision:
 
     url: str
     models: tuple[str, ...] = ()
-    key: str = ""
+    key: str = field(default="", repr=False)
     timeout_s: float = 60.0
     tries: int = 3
     sleep: Sleep = asyncio.sleep
@@ -98,7 +107,10 @@ class Vision:
         raise AssertionError
 
     async def _ask(self, client: httpx.AsyncClient, request: dict[str, Any]) -> bytes:
-        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        # As it is: what a server packs could be a thousand times what it sends.
+        headers = {"accept-encoding": "identity"}
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
         try:
             async with (
                 asyncio.timeout(self.timeout_s),
@@ -110,7 +122,7 @@ class Vision:
                 return await _body(answer)
         except (httpx.TransportError, TimeoutError) as error:
             raise _NotNowError(type(error).__name__) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise VisionError(type(error).__name__, permanent=True) from None
 
 
@@ -124,12 +136,12 @@ def _check_status(answer: httpx.Response) -> None:
 
 def _pause(text: str) -> float | None:
     """Seconds; dates are rare, and then our own pause will do."""
-    return float(text) if text.isdecimal() and len(text) < 6 else None
+    return float(text) if text.isdecimal() else None
 
 
 async def _body(answer: httpx.Response) -> bytes:
     body = bytearray()
-    async for chunk in answer.aiter_bytes():
+    async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > MOST_BYTES:
             raise VisionError("its answer is too long", permanent=True)
@@ -143,7 +155,9 @@ def _understood(body: bytes) -> Described:
         raise VisionError("its answer is not the interface's", permanent=True) from None
     if not isinstance(said, str):
         raise VisionError("its answer is no text", permanent=True)
+    said = ASIDES.sub(" ", said)
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
+    line = ANNOUNCED.sub("", line.replace("’", "'").replace("**", "").strip(' "'))
     cleaned = clean_word(_first_sentences(line.strip(' "')), CAPTION_CHARS)
     if cleaned is None or cleaned.casefold().startswith(REFUSALS):
         raise VisionError("it gave no caption", permanent=True)
