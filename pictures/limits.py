@@ -31,14 +31,16 @@ class Limits:
     seconds: float = 20.0
 
     # --- sharpness: 90th percentile over tiles of the variance of the Laplacian
-    blurred: float = 2.6  # below: out, unless the person wants it
+    blurred: float = 3.0  # below: out, unless the person wants it
     blurry: float = 5.0  # below: ask
-    face_blurred: float = 4.0  # the same on the face, brought to the same contrast
-    face_blurry: float = 12.0
+    face_blurred: float = 12.0  # the same on the face, brought to the same contrast
+    face_blurry: float = 24.0
 
     # --- light: mean grey and shares of pixels at the ends
-    dark: float = 28.0
-    bright: float = 232.0
+    black: float = 20.0  # darker: out, unless the person wants it
+    dark: float = 32.0  # darker: ask
+    bright: float = 228.0
+    white: float = 238.0
     clipped: float = 0.55  # share of black or of white pixels that is too much
 
     # --- near-duplicates

@@ -12,7 +12,7 @@ import numpy as np
 
 from pictures.frame import Shape
 from pictures.look import THUMB
-from pictures.verdict import PERSON, Shot, Verdict, main_box
+from pictures.verdict import PERSON, Shot, Verdict
 from trainer.buckets import nearest
 
 CLOSE, HALF = 0.24, 0.09  # height of the face by that of the picture: from here on
@@ -72,9 +72,9 @@ def variety(shots: Sequence[Shot], verdicts: Sequence[Verdict], kind: str, shape
 
 
 def _framing(shot: Shot, verdict: Verdict) -> str:
-    box = main_box(shot, verdict)
-    if box is None:
+    if shot.faces is None or verdict.face is None:
         return "none"
+    box = shot.faces.faces[verdict.face].box
     if box.height >= CLOSE:
         return "close"
     return "half" if box.height >= HALF else "full"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pictures import twins
-from pictures.box import Box
 from pictures.faces import Face, Faces
 from pictures.frame import Cut, Shape, place
 from pictures.identity import NOISE, Place, Who, recognise
@@ -150,13 +149,9 @@ def _of_light(shot: Shot, subject: int | None, limits: Limits) -> list[Remark]:
     look = shot.look
     if look is None:
         return []
-    found = []
+    found = _of_exposure(look, limits)
     if look.animated:
         found.append(Remark("photo.animated", Level.NOTE, {}))
-    if look.mean < limits.dark or look.black > limits.clipped:
-        found.append(Remark("photo.dark", Level.ASK, {}))
-    elif look.mean > limits.bright or look.white > limits.clipped:
-        found.append(Remark("photo.bright", Level.ASK, {}))
     face = shot.faces.faces[subject] if shot.faces and subject is not None else None
     on_face = face is not None and _side(face, look) >= limits.face_side
     if look.sharpness < limits.blurred:
@@ -168,6 +163,18 @@ def _of_light(shot: Shot, subject: int | None, limits: Limits) -> list[Remark]:
     ):
         found.append(Remark("photo.blurry", Level.ASK, {}))
     return found
+
+
+def _of_exposure(look: Look, limits: Limits) -> list[Remark]:
+    if look.mean < limits.black:
+        return [Remark("photo.black", Level.OUT, {})]
+    if look.mean > limits.white:
+        return [Remark("photo.white", Level.OUT, {})]
+    if look.mean < limits.dark or look.black > limits.clipped:
+        return [Remark("photo.dark", Level.ASK, {})]
+    if look.mean > limits.bright or look.white > limits.clipped:
+        return [Remark("photo.bright", Level.ASK, {})]
+    return []
 
 
 def _of_size(shot: Shot, shape: Shape) -> list[Remark]:
@@ -285,10 +292,3 @@ def _of_likeness(likeness: float | None, limits: Limits) -> list[Remark]:
     if likeness < limits.other_person:
         return [Remark("photo.other", Level.OUT, {})]
     return [Remark("photo.maybe", Level.ASK, {})]
-
-
-def main_box(shot: Shot, verdict: Verdict) -> Box | None:
-    """The subject's face in shares of the picture."""
-    if shot.faces is None or verdict.face is None:
-        return None
-    return shot.faces.faces[verdict.face].box

@@ -69,9 +69,11 @@ def last(one: Shot, kind: str = "person") -> Verdict:
     [
         ({"sharpness": 1.0}, "photo.blurred", False),
         ({"sharpness": 4.0}, "photo.blurry", True),
-        ({"mean": 12.0}, "photo.dark", True),
+        ({"mean": 12.0}, "photo.black", False),
+        ({"mean": 26.0}, "photo.dark", True),
         ({"black": 0.7}, "photo.dark", True),
-        ({"mean": 240.0}, "photo.bright", True),
+        ({"mean": 233.0}, "photo.bright", True),
+        ({"mean": 245.0}, "photo.white", False),
         ({"white": 0.7}, "photo.bright", True),
         ({"animated": True}, "photo.animated", True),
         ({"width": 300, "height": 380}, "photo.soft", True),
