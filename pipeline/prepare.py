@@ -32,7 +32,7 @@ from pipeline import dataset
 from pipeline.cabinet import Cabinet
 from pipeline.captions.describe import Describe
 from pipeline.eyes import BlindError, Eyes
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, enough
 from pipeline.report import Report, line_of, rejections_of
 from storage.job import Photo
 
@@ -230,21 +230,6 @@ class _Work:
         return captions.compose(self.recipe.plan, self.recipe.wishes, described, own)
 
 
-def enough(verdicts: tuple[Verdict, ...], least: int) -> tuple[Verdict, ...]:
-    """What only a network doubts is used after all where too few photos would be left: the person
-    was told another number, and to fail now would help nobody.
-    """
-    short = least - sum(verdict.used for verdict in verdicts)
-    found = []
-    for verdict in verdicts:
-        codes = {remark.code for remark in verdict.remarks if remark.level is Level.OUT}
-        if short > 0 and codes and codes <= {"photo.other", "photo.faces", "photo.face_blurred"}:
-            verdict = replace(verdict, used=True)  # noqa: PLW2901  the same one, in use
-            short -= 1
-        found.append(verdict)
-    return tuple(found)
-
-
 async def _some_at_once(photos: Sequence[Photo], work: Callable[[Photo], Awaitable[None]]) -> None:
     """Two at a time, in order; the first failure ends the others."""
     waiting = iter(photos)
@@ -253,9 +238,13 @@ async def _some_at_once(photos: Sequence[Photo], work: Callable[[Photo], Awaitab
         for photo in waiting:
             await work(photo)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(take())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(take())
+    except ExceptionGroup as failed:
+        # A full disk is a full disk, however many were writing.
+        raise failed.exceptions[0] from None
 
 
 def _write(

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pictures.captions import Plan, Wishes
 from pictures.frame import Shape
 from pictures.limits import DEFAULT, Limits
+from pictures.verdict import Level, Verdict
 from storage.bases import Base
 from storage.job import Job, Photo
 
@@ -37,3 +38,18 @@ def recipe_of(job: Job, base: Base | None, limits: Limits, least: int) -> Recipe
         limits=limits,
         least=least,
     )
+
+
+def enough(verdicts: tuple[Verdict, ...], least: int) -> tuple[Verdict, ...]:
+    """What only a network doubts is used after all where too few photos would be left: the person
+    was told another number, and to fail now would help nobody.
+    """
+    short = least - sum(verdict.used for verdict in verdicts)
+    found = []
+    for verdict in verdicts:
+        codes = {remark.code for remark in verdict.remarks if remark.level is Level.OUT}
+        if short > 0 and codes and codes <= {"photo.other", "photo.faces", "photo.face_blurred"}:
+            verdict = replace(verdict, used=True)  # noqa: PLW2901  the same one, in use
+            short -= 1
+        found.append(verdict)
+    return tuple(found)

@@ -133,10 +133,7 @@ async def _prepare(job: Job, shop: Shop, lease: Lease) -> None:
     )
     base = shop.bases.get(job.params.base_model)
     recipe = recipe_of(job, base, shop.limits, MIN_PHOTOS)
-    try:
-        report = await prepare.prepare(job.photos, recipe, home / "dataset", tools)
-    except* HaltedError as halted:
-        raise HaltedError(lease.why) from halted
+    report = await prepare.prepare(job.photos, recipe, home / "dataset", tools)
     if len(report.kept) < MIN_PHOTOS:
         failure = Failure(
             code="fail.too_few", args={"kept": len(report.kept), "needed": MIN_PHOTOS}

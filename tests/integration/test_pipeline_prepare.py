@@ -1,5 +1,6 @@
 """Photos become a dataset: what is kept, in which order, and what a kill in the middle leaves."""
 
+import errno
 import io
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,10 +15,11 @@ from pictures.captions import Plan, Wishes
 from pictures.frame import Shape
 from pictures.limits import Limits
 from pictures.sandbox import Cells
+from pictures.verdict import Level, Remark, Verdict
 from pipeline.cabinet import Cabinet
 from pipeline.dataset import REPORT, SHEET
 from pipeline.prepare import Tools, prepare
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, enough
 from pipeline.report import Report
 from storage.job import Photo
 from tests.drawn import photo, photos
@@ -211,7 +213,7 @@ async def test_what_stops_the_work_leaves_no_dataset(making: Prepare, tmp_path: 
         if count == 2:
             raise StoppedError
 
-    with pytest.RaisesGroup(StoppedError):
+    with pytest.raises(StoppedError):
         await making(photos(4), tell=stop)
     assert [path.name for path in tmp_path.iterdir()] == ["cabinet"]
 
@@ -226,7 +228,7 @@ async def test_a_repetition_goes_on_where_the_last_one_was_stopped(making: Prepa
             raise StoppedError
         return uploads[one.number - 1]
 
-    with pytest.RaisesGroup(StoppedError):
+    with pytest.raises(StoppedError):
         await making(uploads, read=reading)
     assert (await making(uploads, read=reading)).kept == (1, 2, 3, 4)
     # Two are at work at a time, so the second may have been ended with the third.
@@ -256,3 +258,27 @@ async def test_a_worker_that_lost_the_job_does_not_spoil_the_dataset_of_the_next
     assert (await making(uploads, read=read)).kept == (1, 2, 3)
     assert len(list((tmp_path / "set").glob("*.png"))) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cabinet", "set"]
+
+
+async def test_a_full_disk_is_told_as_a_full_disk(
+    making: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(Cabinet, "put_tile", no_room)
+    with pytest.raises(OSError, match="no room"):
+        await making(photos(4))
+
+
+def test_photos_that_only_a_network_doubts_fill_a_set_that_would_be_too_small() -> None:
+    other = Remark("photo.other", Level.OUT, {})
+    blurred = Remark("photo.blurred", Level.OUT, {})
+    verdicts = (
+        Verdict(number=1, remarks=(), used=True),
+        Verdict(number=2, remarks=(blurred,), used=False),
+        Verdict(number=3, remarks=(other,), used=False),
+        Verdict(number=4, remarks=(other,), used=False),
+    )
+    assert [one.used for one in enough(verdicts, 2)] == [True, False, True, False]
+    assert enough(verdicts, 1) == verdicts
