@@ -23,6 +23,7 @@ NAMES = ("valkey-server", "redis-server")
 MAX_SOCKET_BYTES = 107  # sockaddr_un
 START_S = 10.0
 STOP_S = 5.0
+CANCEL_S = 1.0
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 10.0
 
@@ -65,10 +66,10 @@ class RedisServer:
         return self.socket
 
     async def stop(self) -> None:
-        if self._keeping is not None:
+        while self._keeping is not None and not self._keeping.done():
+            # Again: a client that is just connecting may swallow the first one.
             self._keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeping
+            await asyncio.wait({self._keeping}, timeout=CANCEL_S)
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             with suppress(TimeoutError):

@@ -173,7 +173,7 @@ def _webp_bombs(image: Image.Image) -> Iterator[Lied]:
         return webp([vp8x(canvas, canvas, 2), (b"ANIM", bytes(6)), *frames])
 
     for side, opens in (
-        (4500, True),
+        (4400, True),
         (5000, None),
         (5500, None),
         (6300, None),
