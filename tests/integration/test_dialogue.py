@@ -422,7 +422,7 @@ async def test_what_a_worker_sees_on_a_photo_comes_into_the_panel(
                 assert sha256 is not None
                 nobody = json.dumps(faces.to_json(Faces(pack="test", faces=())))
                 await look_store.answer(tx, sha256, faces=nobody, described=None, now=1.0)
-    XX
+        await chat.reads("can't find a face on #1, #2")
         assert "checking" not in chat.network.last(ME).text
 
 
