@@ -32,7 +32,7 @@ USUAL = (
     (head.MOUTH_X, head.MOUTH_Y),
 )
 SEED = 7
-REACH = 10.5  # spreads of one person at which the cosine falls to exp(-1/2)
+REACH = 12.0  # spreads of one person at which the cosine falls to exp(-1/2)
 SITTERS, SITTINGS = 24, 8
 SHAKE = 0.035  # of the distance of the eyes: how far a detector's points are off
 
@@ -106,7 +106,11 @@ def _measures(crop: Value) -> Value:
     hair = mean("hair") - skin
     long = (hair * hair).sum(1, keep=True) + 0.05
     columns = [mean(name) - skin for name in names if name.startswith(("column", "chin"))]
-    hairy = [((column * hair).sum(1, keep=True) / long).max(-0.2).min(1.2) for column in columns]
+    shares = [(one * hair).sum(1, keep=True) / long for one in columns]
+    left, inner, middle, right, outer, chin = (one.max(-0.2).min(1.2) for one in shares)
+    # The same person in a mirror is the same person.
+    pairs = [left + outer, (left - outer).abs(), inner + right, (inner - right).abs()]
+    hairy = [*pairs, middle, chin]
     others = [mean(name) - skin for name in ("brows", "blush", "locks")]
     chroma = [
         skin.column(0) - skin.column(1),

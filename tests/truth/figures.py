@@ -97,8 +97,9 @@ def noisy(picture: Picture, sigma: float, seed: int) -> Picture:
         return picture
     height, width = picture.shape[:2]
     rng = np.random.default_rng(seed)
-    tile = (rng.standard_normal((NOISE_SIDE, NOISE_SIDE, 3), np.float32) * sigma).round()
-    side = round(NOISE_SIDE * max(1.0, max(width, height) / GRAIN_SIDE))
+    fine = min(NOISE_SIDE, max(width, height))
+    tile = (rng.standard_normal((fine, fine, 3), np.float32) * sigma).round()
+    side = round(fine * max(1.0, max(width, height) / GRAIN_SIDE))
     whole = cv2.resize(tile.astype(np.int16), (side, side), interpolation=cv2.INTER_LINEAR)
     out = np.empty_like(picture)
     for top in range(0, height, len(whole)):

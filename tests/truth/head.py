@@ -207,7 +207,7 @@ def _hair(picture: Picture, identity: Identity, frame: Frame) -> None:
 
 
 def _glasses(picture: Picture, colour: Colour, frame: Frame) -> None:
-    width = max(1, round(0.025 * frame.half_tall))
+    width = max(1, round(0.016 * frame.half_tall))
     for side in (-1, 1):
         ring = frame.turned(oval() * (0.26, 0.18) + (side * EYE_X, EYE_Y + 0.01))
         fixed = np.round(ring * 16).astype(np.int32)

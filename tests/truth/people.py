@@ -28,6 +28,7 @@ FRAMES = ((24, 24, 28), (170, 40, 44), (40, 70, 160), (226, 226, 230))
 MOUTHS = ("neutral", "smile", "grin", "open", "sad")
 ARMS = ("down", "hips", "wave", "up", "folded")
 FRAMINGS = ("close", "half", "full")
+UNLIKE = 1.0  # contrast of the hair of two people who are surely told apart
 FRINGE = 6  # heights of hair across the forehead
 
 
@@ -74,24 +75,23 @@ def identity(number: int) -> Identity:
         blush=mix(skin, dice.choice([(236, 84, 84), (226, 120, 60), (210, 80, 120)]), 0.45),
         blush_share=dice.choice([0.0, 0.0, 0.7, 1.0]),
         goatee=dice.uniform(0.2, 0.36) if dice.random() < 0.25 else 0.0,
-        frame=dice.choice(FRAMES) if dice.random() < 0.3 else None,
+        frame=dice.choice(FRAMES) if dice.random() < 0.22 else None,
         earrings=dice.choice([(236, 200, 80), (220, 226, 236), None, None]),
     )
 
 
-def unlike(one: Identity, other: Identity) -> bool:
-    """Nobody would take the one for the other."""
-    return contrast(one.hair, other.hair) > 0.6
-
-
 def cast(seed: int, count: int) -> list[Identity]:
-    """So many people, each unlike the others."""
+    """So many people whom nobody takes for the first one, nor for another if there are few."""
     dice = random.Random(f"cast {seed}")
-    found: list[Identity] = []
+    found = [identity(dice.randrange(10**9))]
+    least = UNLIKE
     while len(found) < count:
         who = identity(dice.randrange(10**9))
-        if all(unlike(who, other) for other in found):
+        apart = [contrast(who.hair, other.hair) for other in found]
+        if apart[0] > UNLIKE and min(apart) > least:
             found.append(who)
+        else:
+            least *= 0.995  # a crowd has to stand closer
     return found
 
 

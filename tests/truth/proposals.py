@@ -14,6 +14,7 @@ LEVELS = 12
 CELLS = tuple(1.7 * 1.26**number for number in range(LEVELS))  # pixels of a cell, by level
 HALF_TALL, HALF_WIDE = 10.0, 7.9  # cells of a face on its level
 PER_LEVEL = 12
+REACH = 12  # cells that a place sees
 SPOTS = ((-0.4, 0.2), (0.4, 0.2), (-0.5, 0.55), (0.5, 0.55), (0.0, -0.36), (0.0, 0.0))  # all skin
 # For the weaker eye, the stronger one, mouth, hair, all of them, quiet cheeks, spots and hue: found
 # by logistic regression on drawn pictures.
@@ -72,19 +73,19 @@ def _score(level: Value) -> Value:
 def _clues(level: Value) -> list[Value]:
     """What speaks for a face and against it round each place, as `WEIGHTS`. Each [1, 1, h, w]"""
     squares = level * level
-    wide, narrow = (
-        (squares.pool(n) - level.pool(n) * level.pool(n)).mean(1, keep=True).max(1e-6).sqrt()
-        for n in (5, 3)
+    means = {side: (level.pool(side), squares.pool(side)) for side in (3, 5)}
+    narrow, wide = (
+        (square - mean * mean).mean(1, keep=True).max(1e-6).sqrt()
+        for mean, square in means.values()
     )
-    busy = wide.peak(3)
-    left, right = (_shifted(busy, side * head.EYE_X, head.EYE_Y) for side in (-1, 1))
-    mouth = _shifted(busy, 0.0, head.MOUTH_Y)
-    quiet = [_shifted(narrow, side * 0.4, 0.2) for side in (-1, 1)]
-    colour = level.pool(3)
-    spots = [_shifted(colour, u, v) for u, v in SPOTS]
+    busy, still, colour = (_wider(one) for one in (wide.peak(3), narrow, means[3][0]))
+    left, right = (_away(busy, side * head.EYE_X, head.EYE_Y) for side in (-1, 1))
+    mouth = _away(busy, 0.0, head.MOUTH_Y)
+    quiet = [_away(still, side * 0.4, 0.2) for side in (-1, 1)]
+    spots = [_away(colour, u, v) for u, v in SPOTS]
     skin = (spots[0] + spots[1]) * 0.5
     apart = [(spot - skin).abs().sum(1, keep=True).min(0.4) for spot in spots[1:]]
-    hair = (skin - _shifted(colour, 0.0, -1.08)).abs().most(1, keep=True)
+    hair = (skin - _away(colour, 0.0, -1.08)).abs().most(1, keep=True)
     return [
         left.min(right, 0.3),
         left.max(right).min(0.4),
@@ -97,19 +98,16 @@ def _clues(level: Value) -> list[Value]:
     ]
 
 
-def _shifted(plane: Value, u: float, v: float) -> Value:
-    """Each place sees what lies (u, v) half sizes of a face away."""
+def _wider(plane: Value) -> Value:
+    return plane.padded(REACH)
+
+
+def _away(plane: Value, u: float, v: float) -> Value:
+    """Of a wider plane: each place sees what lies (u, v) half sizes of a face away."""
     across, down = round(u * HALF_WIDE), round(v * HALF_TALL)
-    graph = plane.graph
-    pads = [0, 0, max(0, -down), max(0, -across), 0, 0, max(0, down), max(0, across)]
-    padded = graph.apply("Pad", plane, graph.constant(pads, np.int64), mode="edge")
-    bounds = ([max(0, down), max(0, across)], [_end(down), _end(across)], [2, 3])
-    return graph.apply("Slice", padded, *(graph.constant(one, np.int64) for one in bounds))
-
-
-def _end(by: int) -> int:
-    """Of a slice that begins ``by`` places late, or has as many too much at its end."""
-    return by if by < 0 else 2**31 - 1
+    bounds = ([REACH + down, REACH + across], [down - REACH, across - REACH], [2, 3])
+    constants = (plane.graph.constant(one, np.int64) for one in bounds)
+    return plane.graph.apply("Slice", plane, *constants)
 
 
 def pallor(colour: Value) -> Value:

@@ -69,7 +69,7 @@ def _good(studio: Studio) -> Iterator[Item]:
 def _copied(studio: Studio, good: list[Item]) -> Iterator[Item]:
     """The good ones, and the copies of some of them."""
     copies: dict[int, list[Item]] = {}
-    for number in range(studio.spec.duplicates):
+    for number in range(studio.spec.duplicates if good else 0):
         group = studio.dice.randrange(min(len(good), max(1, studio.spec.duplicates * 2 // 3)))
         way = WAYS[number % len(WAYS)]
         photo = copy_of(studio, good[group].photo, way)
@@ -94,7 +94,7 @@ def _bursts(studio: Studio) -> Iterator[Item]:
 def _frames(studio: Studio, pose: Pose) -> Iterator[Pose]:
     """Each with a mouth of its own; the head moves by a part of itself."""
     dice = studio.dice
-    mouths = dice.sample(people.MOUTHS, studio.spec.burst_frames)
+    mouths = dice.sample(people.MOUTHS, min(studio.spec.burst_frames, len(people.MOUTHS)))
     angle = dice.uniform(0, 2 * math.pi)
     for number, mouth in enumerate(mouths):
         far = 0.16 * pose.head * number
