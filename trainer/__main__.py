@@ -3,19 +3,12 @@
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 
-from trainer.run import (
-    EXIT_FAILED,
-    EXIT_RESUMABLE,
-    Failed,
-    Message,
-    Phase,
-    Progress,
-    RunSpec,
-    to_line,
-)
+from trainer.run import Message, Phase, Progress, RunSpec, to_line
+
+# Imported by the libraries if they are there, and never used by a training: half a second.
+UNUSED = ("peft", "scipy", "sklearn")
 
 
 class Stop:
@@ -29,34 +22,34 @@ class Stop:
         self.wanted = True
 
 
+def prepare() -> None:
+    """Before the first heavy import. Nothing is fetched while training: what a run needs lies on
+    this machine.
+    """
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ.setdefault(name, "1")
+    for name in UNUSED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # "cannot be imported"
+
+
 def main(path: Path) -> int:
     spec = RunSpec.from_json(path.read_text(encoding="utf-8"))
     stop = Stop()
     # Standard output is ours alone: whatever a library prints goes where logs go.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
+    # Of several processes of one run, one speaks.
+    speaks = os.environ.get("RANK", "0") == "0"
 
     def say(message: Message) -> None:
-        lines.write(to_line(message) + "\n")
+        if speaks:
+            lines.write(to_line(message) + "\n")
 
     say(Progress(phase=Phase.LOADING, total=spec.params.max_steps))
-    # Nothing is fetched while training: what a run needs lies on this machine.
-    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-        os.environ.setdefault(name, "1")
-    spec.work.mkdir(parents=True, exist_ok=True)
-    from trainer import failures, loop
+    prepare()
+    from trainer import job
 
-    try:
-        failures.make_base(spec)
-        say(loop.train(spec, say, lambda: stop.wanted))
-    except loop.StoppedError:
-        return EXIT_RESUMABLE
-    except Exception as error:  # noqa: BLE001  the process ends here, and says why
-        traceback.print_exc()
-        code = failures.code_of(error)
-        say(Failed(code=code, detail=f"{type(error).__name__}: {error}"[:500]))
-        return EXIT_FAILED
-    return 0
+    return job.run(spec, say, lambda: stop.wanted)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,23 @@ Noise, timesteps and order follow from seed and step, so there is no random stat
 """
 
 import hashlib
+import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 from torch.optim import Optimizer
 
-from trainer.lora import Pair
+from trainer import optimizers
+from trainer.lora import Pair, weights
 from trainer.params import TrainParams
 
 NAME = "checkpoint.safetensors"
+WEIGHT, STATE = "weight.", "state."
 
 
 def digest_of(params: TrainParams, dataset: str) -> str:
@@ -25,51 +28,45 @@ def digest_of(params: TrainParams, dataset: str) -> str:
     return hashlib.sha256(f"{sorted(asdict(params).items())} {dataset}".encode()).hexdigest()
 
 
-def save(folder: Path, step: int, digest: str, pairs: list[Pair], optimizer: Optimizer) -> None:
-    """Write beside, fsync, rename: a kill at any moment leaves the old one or the new one."""
-    tensors = {}
-    for number, parameter in enumerate(_parameters(pairs)):
-        tensors[f"{number}.weight"] = parameter.detach()
-        for name, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{number}.{name}"] = value
+def save(
+    folder: Path,
+    digest: str,
+    pairs: Sequence[Pair],
+    optimizer: Optimizer,
+    numbers: dict[str, float],
+) -> None:
+    """Write beside, fsync, rename: a kill at any moment leaves the old one or the new one.
+    ``numbers`` are the loop's own: the step, what people see of the loss.
+    """
+    tensors = {f"{WEIGHT}{n}": weight.detach() for n, weight in enumerate(weights(pairs))}
+    state, groups = optimizers.pack(optimizer)
+    tensors |= {f"{STATE}{name}": value for name, value in state.items()}
     making = folder / f"{NAME}.tmp"
-    metadata = {"step": str(step), "digest": digest}
+    metadata = {"digest": digest, "numbers": json.dumps(numbers), "optimizer": groups}
     save_file({name: value.contiguous() for name, value in tensors.items()}, making, metadata)
     with making.open("rb") as file:
         os.fsync(file.fileno())
     making.rename(folder / NAME)
 
 
-def load(folder: Path, digest: str, pairs: list[Pair], optimizer: Optimizer) -> int:
-    """Put everything back; the number of steps that are done, 0 where there is nothing to load."""
-    path = folder / NAME
+def load(
+    folder: Path, digest: str, pairs: Sequence[Pair], optimizer: Optimizer
+) -> dict[str, float]:
+    """Put everything back; the loop's numbers, none where there is nothing to go on with."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            if metadata["digest"] != digest:
-                return 0
-            for number, parameter in enumerate(_parameters(pairs)):
-                _put_back(file, number, parameter, optimizer)
-            return int(metadata["step"])
-    except (FileNotFoundError, SafetensorError, KeyError):
-        return 0
-
-
-def _put_back(file: safe_open, number: int, parameter: Tensor, optimizer: Optimizer) -> None:
-    names = [name for name in file.keys() if name.startswith(f"{number}.")]  # noqa: SIM118
+        with safe_open(folder / NAME, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (FileNotFoundError, SafetensorError):
+        return {}
+    if metadata.get("digest") != digest:
+        return {}
     with torch.no_grad():
-        parameter.copy_(file.get_tensor(f"{number}.weight"))
-    optimizer.state[parameter] = {
-        name.partition(".")[2]: file.get_tensor(name).to(
-            # Only a fused AdamW counts its steps on the device.
-            "cpu"
-            if name.endswith(".step") and not optimizer.defaults["fused"]
-            else parameter.device
-        )
-        for name in names
-        if not name.endswith(".weight")
+        for n, weight in enumerate(weights(pairs)):
+            weight.copy_(tensors[f"{WEIGHT}{n}"])
+    state = {
+        name.removeprefix(STATE): value for name, value in tensors.items() if name.startswith(STATE)
     }
-
-
-def _parameters(pairs: list[Pair]) -> list[Tensor]:
-    return [parameter for pair in pairs for parameter in (pair.down, pair.up)]
+    optimizers.unpack(optimizer, state, metadata["optimizer"])
+    numbers: dict[str, float] = json.loads(metadata["numbers"])
+    return numbers

@@ -1,17 +1,23 @@
-"""A folder of ``0001.png`` and ``0001.txt`` becomes latents and captions, encoded once."""
+"""A folder of ``0001.png`` and ``0001.txt`` becomes latents and conditions, encoded once."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from trainer.buckets import LATENT, Size, middle
-from trainer.families import sd15
+from trainer.buckets import Size, middle
+from trainer.families.family import Condition, Family, Model
 from trainer.params import TrainParams
+
+MASK = ".mask.png"
+LATENTS = "latents.safetensors"
 
 
 class EmptyDatasetError(Exception):
@@ -23,71 +29,127 @@ class Picture:
     path: Path
     caption: str
 
+    @property
+    def mask(self) -> Path:
+        return self.path.with_suffix(MASK)
+
 
 @dataclass(slots=True, kw_only=True)
 class Dataset:
-    """``latents`` N times (4, h, w), each in its picture's own size, ``sizes`` in pixels;
-    ``contexts`` (N + 1, tokens, width), the empty caption last, or None while the text encoder is
-    trained; ``digest`` names pictures and captions.
+    """``latents`` N times (C, h, w), each in its picture's own size, ``sizes`` in pixels;
+    ``masks`` N times (1, h, w) in 0..1 or None; ``conditions`` N of the captions and one of the
+    empty caption, or None while the text encoder is trained. The last ``held_out`` pictures are
+    not trained on. ``digest`` names pictures and captions.
     """
 
     latents: tuple[Tensor, ...]
     sizes: tuple[Size, ...]
-    contexts: Tensor | None
+    masks: tuple[Tensor | None, ...]
     captions: tuple[str, ...]
+    held_out: int
     digest: str
+    conditions: tuple[Condition, ...] | None = None
+
+    @property
+    def trained(self) -> tuple[Size, ...]:
+        return self.sizes[: len(self.sizes) - self.held_out]
 
 
-def find(folder: Path) -> list[Picture]:
-    """The folder's pictures in the order of their names, each with its caption."""
+def find(folder: Path, held_out: int = 0) -> list[Picture]:
+    """The folder's pictures in the order of their names, each with its caption; those that are
+    held out stand last, evenly taken.
+    """
     found = [
         Picture(path, path.with_suffix(".txt").read_text(encoding="utf-8").strip())
         for path in sorted(folder.glob("*.png"))
         if path.with_suffix(".txt").exists()
     ]
-    if not found:
+    if len(found) <= held_out:
         raise EmptyDatasetError(f"no 0001.png with its 0001.txt in {folder}")
-    return found
+    apart = {(2 * n + 1) * len(found) // (2 * held_out) for n in range(held_out)}
+    trained = [one for n, one in enumerate(found) if n not in apart]
+    return trained + [found[n] for n in sorted(apart)]
 
 
 @torch.no_grad()
-def encode(pictures: list[Picture], model: sd15.Model, params: TrainParams) -> Dataset:
-    """Captions first, then pictures, one at a time: the memory of one is enough."""
-    captions = tuple(one.caption for one in pictures)
-    contexts = None
-    if not params.text_encoder_lr:
-        contexts = torch.cat([sd15.encode_prompts(model, [text]) for text in (*captions, "")])
-    digest = hashlib.sha256()
-    latents: list[Tensor] = []
-    sizes: list[Size] = []
-    generator = torch.Generator().manual_seed(params.seed)
-    for one in pictures:
-        pixels = _pixels(one.path)  # (3, H, W)
-        height, width = pixels.shape[1:]
-        digest.update(f"{width}x{height} ".encode() + pixels.numpy().tobytes())
+def encode_captions(
+    pictures: Sequence[Picture], family: Family, model: Model
+) -> tuple[Condition, ...]:
+    """One at a time, so that a condition does not depend on its neighbours."""
+    texts = (*(one.caption for one in pictures), "")
+    return tuple(family.encode_prompts(model, [text])[0] for text in texts)
+
+
+@torch.no_grad()
+def encode(
+    pictures: Sequence[Picture], family: Family, model: Model, params: TrainParams, work: Path
+) -> Dataset:
+    """One picture at a time: the memory of one is enough. What is encoded is kept in ``work``."""
+    grain = family.TRAITS.grain
+    pixels = [_pixels(one.path, grain) for one in pictures]  # each (3, H, W), bytes
+    digest = hashlib.sha256(f"{params.family} {params.precision} {params.seed} ".encode())
+    for one, picture in zip(pictures, pixels, strict=True):
+        height, width = picture.shape[1:]
+        digest.update(f"{width}x{height} ".encode() + picture.numpy().tobytes())
         digest.update(one.caption.encode() + b"\0")
-        latents.append(sd15.encode_pictures(model, pixels[None], generator)[0])
-        sizes.append((width, height))
+    latents = _kept(work / LATENTS, digest.hexdigest(), len(pictures), model)
+    if latents is None:
+        if model.vae is None:
+            family.load_vae(model)
+        draw = torch.Generator().manual_seed(params.seed)
+        latents = [
+            family.encode_pictures(model, one[None].float() / 127.5 - 1, draw)[0] for one in pixels
+        ]
+        _keep(work / LATENTS, digest.hexdigest(), latents)
+    masks = [_mask(one, encoded) for one, encoded in zip(pictures, latents, strict=True)]
+    for mask in masks:
+        digest.update(b"-" if mask is None else mask.cpu().numpy().tobytes())
     return Dataset(
         latents=tuple(latents),
-        sizes=tuple(sizes),
-        contexts=contexts,
-        captions=captions,
+        sizes=tuple((one.shape[2], one.shape[1]) for one in pixels),
+        masks=tuple(masks) if params.masked else (None,) * len(masks),
+        captions=tuple(one.caption for one in pictures),
+        held_out=params.hold_out,
         digest=digest.hexdigest(),
     )
 
 
-def _pixels(path: Path) -> Tensor:
-    """(3, H, W) in -1..1, in the size that it came prepared in. Sides that are not whole latents
+def _kept(path: Path, digest: str, count: int, model: Model) -> list[Tensor] | None:
+    """The latents of an earlier start of this run."""
+    try:
+        tensors = load_file(path)
+        return [tensors[f"{digest}.{number}"].to(model.device) for number in range(count)]
+    except (FileNotFoundError, SafetensorError, KeyError):
+        return None
+
+
+def _keep(path: Path, digest: str, latents: Sequence[Tensor]) -> None:
+    making = path.with_suffix(".tmp")
+    save_file({f"{digest}.{n}": one.contiguous() for n, one in enumerate(latents)}, making)
+    making.rename(path)
+
+
+def _pixels(path: Path, grain: int) -> Tensor:
+    """(3, H, W) bytes, in the size that it came prepared in. Sides that are not whole latents
     become so: shrunk by what covers the next lower ones and cut evenly, never squeezed or enlarged.
     """
     with Image.open(path, formats=("PNG",)) as opened:
         picture = opened.convert("RGB")
     width, height = picture.size
-    whole = (width // LATENT * LATENT, height // LATENT * LATENT)
+    whole = (width // grain * grain, height // grain * grain)
     if 0 in whole:
         raise EmptyDatasetError(f"{path.name} has only {width} x {height} pixels")
     if picture.size != whole:
         box = middle(picture.size, whole)
         picture = picture.resize(whole, Image.Resampling.LANCZOS, box=box)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def _mask(picture: Picture, latents: Tensor) -> Tensor | None:
+    """(1, h, w): how much of each latent's place the mask covers."""
+    if not picture.mask.exists():
+        return None
+    height, width = latents.shape[-2:]
+    with Image.open(picture.mask, formats=("PNG",)) as opened:
+        small = opened.convert("L").resize((width, height), Image.Resampling.BOX)
+    return torch.from_numpy(np.array(small))[None].to(latents.device).float() / 255

@@ -6,22 +6,24 @@ from safetensors import SafetensorError
 from trainer import demo_base
 from trainer.dataset import EmptyDatasetError
 from trainer.export import ArtifactError
-from trainer.loop import DivergedError
+from trainer.families.family import BaseError
+from trainer.meter import DivergedError
+from trainer.optimizers import MissingOptimizerError
 from trainer.run import Failure, RunSpec
 
 DEMO = "demo"
-
-
-class BaseError(Exception):
-    """The base model cannot be used."""
 
 
 def make_base(spec: RunSpec) -> None:
     """The demo base is made when it is first needed; any other has to be there."""
     if spec.params.base_model == DEMO and not spec.base.exists():
         demo_base.make(spec.base)
-    if not (spec.base / "model_index.json").is_file():
-        raise BaseError(f"{spec.base} is not a diffusers folder (it has no model_index.json)")
+    whole = spec.base.is_file() and spec.base.suffix == ".safetensors"
+    if not (whole or (spec.base / "model_index.json").is_file()):
+        raise BaseError(
+            f"{spec.base} is neither a diffusers folder (it has no model_index.json) "
+            "nor one .safetensors"
+        )
 
 
 CODES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
@@ -30,6 +32,7 @@ CODES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
     ((ArtifactError,), Failure.ARTIFACT),
     ((torch.OutOfMemoryError, MemoryError), Failure.MEMORY),
     ((BaseError, SafetensorError), Failure.BASE),
+    ((MissingOptimizerError,), Failure.OPTIMIZER),
 )
 
 

@@ -8,133 +8,49 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from trainer import batches, checkpoint, dataset, export, lora, loss, schedule
-from trainer.families import sd15
-from trainer.params import TrainParams
-from trainer.run import Finished, Phase, Progress, RunSpec
+from trainer import asked, checkpoint, comrades, dataset, lora, optimizers, samples, schedule, step
+from trainer.asked import Wish
+from trainer.families import family_of
+from trainer.families.family import Condition, Family, Model
+from trainer.meter import Meter
+from trainer.moments import Moments
+from trainer.run import Finished, Message, Phase, Progress, RunSpec
 
 log = logging.getLogger(__name__)
-
-REPORT_S = 0.25
-SMOOTHING = 0.9  # of the loss and the speed that people see
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-ODD = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: spreads neighbouring keys far apart
-
-
-class DivergedError(Exception):
-    """The loss is not a number any more."""
 
 
 class StoppedError(Exception):
     """Asked to stop; the checkpoint is written."""
 
 
-Say = Callable[[Progress], None]
+Say = Callable[[Message], None]
+Stopping = Callable[[], bool]
 
 
-def train(spec: RunSpec, say: Say, stopping: Callable[[], bool]) -> Finished:
-    """One run from the first import to the checked file."""
-    params = spec.params
-    device = _device(spec.device)
-    pictures = dataset.find(spec.dataset)
-    model = sd15.load(spec.base, DTYPES[params.precision], device)
-
-    say(Progress(phase=Phase.ENCODING, total=params.max_steps))
-    data = dataset.encode(pictures, model, params)
-    model.vae = None  # the largest part of what is not needed any more
-
-    pairs = lora.inject(model, params)
-    optimizer = _optimizer(pairs, params, device)
-    digest = checkpoint.digest_of(params, data.digest)
-    step = checkpoint.load(spec.work, digest, pairs, optimizer)
-    if step:
-        log.info("going on after step %d", step)
-
-    meter = Meter(total=params.max_steps, step=step)
-    saved_at = time.monotonic()
-    say(meter.progress())
-    while step < params.max_steps:
-        _set_rate(optimizer, schedule.share(step, params))
-        value = _loss(model, data, params, step)
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        meter.add(value.detach(), step)
-        if meter.due or step == params.max_steps:
-            say(meter.read())
-        if stopping() or time.monotonic() - saved_at > spec.checkpoint_every_s:
-            meter.read()  # a run that went wrong must not become a checkpoint
-            checkpoint.save(spec.work, step, digest, pairs, optimizer)
-            saved_at = time.monotonic()
-            if stopping():
-                raise StoppedError
-
-    say(Progress(phase=Phase.SAVING, step=step, total=step, loss=meter.loss))
-    export.write(spec.output, pairs, params, data.sizes)
-    return Finished(steps=step, loss=meter.loss)
+def train(spec: RunSpec, say: Say, stopping: Stopping, shelf: Model | None = None) -> Finished:
+    """One run from the base model to the checked file. ``shelf`` is a base model that is loaded
+    already, wholly or in part, and stays so; without it each network goes when its work is done.
+    """
+    family = family_of(spec.params.family)
+    model = shelf or new_model(spec)
+    data, prompts = _encode(spec, family, model, say, keep=shelf is not None)
+    if model.denoiser is None:
+        family.load_denoiser(model)
+    pairs = lora.inject(model, family.TRAITS, spec.params)
+    try:
+        work = step.Work(family=family, model=model, data=data, params=spec.params)
+        return Run(spec=spec, work=work, pairs=pairs, prompts=prompts, say=say).go(stopping)
+    finally:
+        lora.remove(pairs)
 
 
-def _loss(model: sd15.Model, data: dataset.Dataset, params: TrainParams, step: int) -> Tensor:
-    """One batch, of one size. All that is random in it follows from seed and step."""
-    draw = _generator(params.seed, step)
-    chosen = batches.of_step(data.sizes, params.batch_size, params.seed, step)
-    latents = torch.stack([data.latents[one] for one in chosen])  # (B, 4, h, w)
-    noise = torch.randn(latents.shape, generator=draw)
-    if params.noise_offset:
-        noise += params.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draw)
-    noise = noise.to(latents)
-    timesteps = torch.randint(len(model.alphas), (len(chosen),), generator=draw)
-    dropped = torch.rand(len(chosen), generator=draw) < params.caption_dropout
-    timesteps = timesteps.to(model.device)
-    alphas = model.alphas[timesteps].to(latents.dtype)  # (B,)
-
-    with torch.autocast(model.device.type, DTYPES[params.precision], params.precision != "fp32"):
-        context = _context(model, data, chosen, dropped)
-        noisy = loss.add_noise(latents, noise, alphas)
-        prediction = sd15.predict(model, noisy, timesteps, context)
-    wanted = loss.target(latents, noise, alphas, model.prediction_type)
-    weight = loss.min_snr_weight(alphas, params.min_snr_gamma, model.prediction_type)
-    return loss.weighted_mse(prediction, wanted, weight)
-
-
-def _context(
-    model: sd15.Model, data: dataset.Dataset, chosen: batches.Batch, dropped: Tensor
-) -> Tensor:
-    """(B, tokens, width): the captions' encodings, the empty caption's where it is dropped."""
-    if data.contexts is not None:
-        empty = len(data.captions)
-        rows = [empty if drop else one for one, drop in zip(chosen, dropped, strict=True)]
-        return data.contexts[rows]
-    texts = ["" if drop else data.captions[one] for one, drop in zip(chosen, dropped, strict=True)]
-    return sd15.encode_prompts(model, texts)
-
-
-def _generator(seed: int, step: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * ODD + step * 2 + 1) % 2**63)
-
-
-def _optimizer(
-    pairs: list[lora.Pair], params: TrainParams, device: torch.device
-) -> torch.optim.AdamW:
-    rates = {"unet": params.learning_rate, "te": params.text_encoder_lr}
-    groups = [
-        {
-            "params": [
-                weight for one in pairs if one.part == part for weight in (one.down, one.up)
-            ],
-            "lr": rate,
-            "peak": rate,
-        }
-        for part, rate in rates.items()
-        if rate
-    ]
-    return torch.optim.AdamW(groups, fused=device.type == "cuda")
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * share
+def new_model(spec: RunSpec) -> Model:
+    return Model(
+        path=spec.base,
+        dtype=step.DTYPES[spec.params.precision],
+        device=_device(spec.device),
+        prediction=spec.params.prediction,
+    )
 
 
 def _device(name: str) -> torch.device:
@@ -143,51 +59,125 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@dataclass(slots=True)
-class Meter:
-    """Loss and speed as people see them. The device is asked for its loss only when it is due."""
-
-    total: int
-    step: int
-    loss: float | None = None
-    speed: float | None = None
-    _sum: Tensor | None = None
-    _count: int = 0
-    _read_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() - self._read_at >= REPORT_S
-
-    def add(self, value: Tensor, step: int) -> None:
-        self._sum = value if self._sum is None else self._sum + value
-        self._count += 1
-        self.step = step
-
-    def read(self) -> Progress:
-        """Raises DivergedError when one of the losses since the last reading was not finite."""
-        now = time.monotonic()
-        if self._sum is not None and self._count:
-            mean = float(self._sum) / self._count
-            if mean != mean or mean in (float("inf"), float("-inf")):  # noqa: PLR0124  a NaN
-                raise DivergedError(f"loss {mean} at step {self.step}")
-            self.loss = mean if self.loss is None else _blend(self.loss, mean)
-            speed = self._count / max(1e-6, now - self._read_at)
-            self.speed = speed if self.speed is None else _blend(self.speed, speed)
-        self._sum, self._count, self._read_at = None, 0, now
-        return self.progress()
-
-    def progress(self) -> Progress:
-        left = None if self.speed is None else (self.total - self.step) / self.speed
-        return Progress(
-            phase=Phase.TRAINING,
-            step=self.step,
-            total=self.total,
-            loss=self.loss,
-            steps_per_s=self.speed,
-            eta_s=left,
-        )
+def _encode(
+    spec: RunSpec, family: Family, model: Model, say: Say, *, keep: bool
+) -> tuple[dataset.Dataset, tuple[Condition, ...] | None]:
+    """Captions, then pictures, and the prompts of the samples. None: those have to be encoded
+    each time, because the text encoder changes.
+    """
+    params = spec.params
+    pictures = dataset.find(spec.dataset, params.hold_out)
+    say(Progress(phase=Phase.ENCODING, total=params.max_steps))
+    if not model.encoders:
+        family.load_text(model)
+    conditions = prompts = None
+    if not params.text_encoder_lr:
+        conditions = dataset.encode_captions(pictures, family, model)
+        prompts = samples.encode(spec.prompts, family, model)
+        if not keep:
+            model.encoders.clear()
+    data = dataset.encode(pictures, family, model, params, spec.work)
+    data.conditions = conditions
+    if not (keep or spec.prompts):
+        model.vae = None
+    return data, prompts
 
 
-def _blend(old: float, new: float) -> float:
-    return SMOOTHING * old + (1 - SMOOTHING) * new
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What the loop has in its hands."""
+
+    spec: RunSpec
+    work: step.Work
+    pairs: list[lora.Pair]
+    prompts: tuple[Condition, ...] | None
+    say: Say
+    step: int = 0
+    weights: list[torch.nn.Parameter] = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
+    scaler: torch.amp.GradScaler = field(init=False)
+    others: comrades.Comrades = field(init=False)
+    digest: str = field(init=False)
+
+    def go(self, stopping: Stopping) -> Finished:
+        spec, params, model = self.spec, self.spec.params, self.work.model
+        self.weights = lora.weights(self.pairs)
+        self.optimizer = optimizers.make(self.pairs, self.work.family.TRAITS, params)
+        # Half precision has no room for small gradients; the others need no scale.
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=params.precision == "fp16")
+        self.others = comrades.find(spec.devices, model.device)
+        self.digest = checkpoint.digest_of(params, self.work.data.digest)
+        step.prepare(self.work)
+
+        meter = Meter(total=params.max_steps)
+        self._resume(meter)
+        moments = Moments(spec, self.work, self.pairs, self.prompts, self.say)
+        saved_at = time.monotonic()
+        wishes: set[Wish] = set()
+        self.say(meter.progress())
+        while self.step < params.max_steps:
+            meter.add(self._step(), self.step + 1)
+            self.step += 1
+            if meter.due or self.step == params.max_steps:
+                self.say(meter.read())
+                wishes = asked.taken(spec.work)
+            if self.others.rank == 0 and moments.due(self.step, wishes):
+                meter.read()  # a run that went wrong must not become a file
+                moments.make(self.step, wishes, meter)
+            stop = self.others.agree(stopping())
+            over = self.others.agree(Wish.FINISH in wishes)
+            if stop or over or time.monotonic() - saved_at > spec.checkpoint_every_s:
+                meter.read()
+                self._save(meter)
+                saved_at = time.monotonic()
+            if stop and not over:
+                raise StoppedError
+            if over:
+                break
+        if self.others.rank:
+            return Finished(steps=self.step, loss=meter.loss)
+        return moments.finish(self.step, meter)
+
+    def _step(self) -> Tensor:
+        """One step of the optimizer, from all its batches; their mean loss, on the device."""
+        params = self.work.params
+        optimizers.set_rate(self.optimizer, schedule.share(self.step, params))
+        each, count = params.gradient_accumulation, self.others.count
+        losses = []
+        for turn in range(each):
+            number = (self.step * each + turn) * count + self.others.rank
+            value = step.loss(self.work, number)
+            self.scaler.scale(value / each).backward()
+            losses.append(value.detach())
+        self.others.share_gradients(self.weights)
+        self.scaler.unscale_(self.optimizer)
+        if params.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(self.weights, params.max_grad_norm, foreach=True)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return losses[0] if each == 1 else torch.stack(losses).mean()
+
+    def _resume(self, meter: Meter) -> None:
+        numbers = checkpoint.load(self.spec.work, self.digest, self.pairs, self.optimizer)
+        if not numbers:
+            return
+        self.step = meter.step = int(numbers["step"])
+        meter.loss = numbers.get("loss")
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(
+                {**self.scaler.state_dict(), "scale": numbers["scale"]}
+                | {"_growth_tracker": int(numbers["growth"])}
+            )
+        log.info("going on after step %d", self.step)
+
+    def _save(self, meter: Meter) -> None:
+        if self.others.rank:
+            return
+        numbers: dict[str, float] = {"step": self.step}
+        if meter.loss is not None:
+            numbers["loss"] = meter.loss
+        if self.scaler.is_enabled():
+            state = self.scaler.state_dict()
+            numbers |= {"scale": state["scale"], "growth": state["_growth_tracker"]}
+        checkpoint.save(self.spec.work, self.digest, self.pairs, self.optimizer, numbers)

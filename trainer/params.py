@@ -7,10 +7,13 @@ from dataclasses import dataclass
 TRIGGER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,31}")
 CLASS_WORD = re.compile(r"[A-Za-z][A-Za-z ]{0,31}")
 
-FAMILIES = ("sd15",)
+FAMILIES = ("sd15", "sdxl", "flux", "flux2", "zimage", "qwen")
 SCHEDULES = ("constant", "cosine", "linear")
 PRECISIONS = ("fp32", "bf16", "fp16")
 TARGETS = ("attention", "all")
+OPTIMIZERS = ("adamw", "adamw8bit", "adafactor", "prodigy")
+PREDICTIONS = ("auto", "epsilon", "v_prediction")
+PICKS = ("last", "best")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,11 @@ class TrainParams:
     ``text_encoder_lr`` the text encoder's (0 leaves it alone), ``warmup`` and
     ``caption_dropout`` shares of 1. The update's scale is ``alpha / rank`` (LoRA,
     arXiv:2106.09685, section 4.1). ``min_snr_gamma`` 0 turns the weighting off
-    (arXiv:2303.09556, equation 7).
+    (arXiv:2303.09556, equation 7). A step's gradient is the mean over ``gradient_accumulation``
+    batches, its norm at most ``max_grad_norm`` (0: any). ``prediction`` "auto" is what the base
+    model says of itself. ``masked``: pictures with a ``.mask.png`` are learned where it is bright.
+    ``hold_out`` pictures are kept apart to measure the loss on. ``pick``: the last checkpoint
+    becomes the file, or the best; with ``early_stop`` a run ends when no score rises any more.
     """
 
     trigger: str
@@ -39,6 +46,16 @@ class TrainParams:
     warmup: float = 0.05
     max_steps: int = 1500
     batch_size: int = 1
+    gradient_accumulation: int = 1
+    gradient_checkpointing: bool = False
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    prediction: str = "auto"
+    masked: bool = True
+    hold_out: int = 0
+    early_stop: bool = False
+    pick: str = "last"
     min_snr_gamma: float = 5.0
     noise_offset: float = 0.0
     caption_dropout: float = 0.05
@@ -59,6 +76,9 @@ class TrainParams:
             ("schedule", self.lr_schedule, SCHEDULES),
             ("precision", self.precision, PRECISIONS),
             ("targets", self.targets, TARGETS),
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("prediction", self.prediction, PREDICTIONS),
+            ("pick", self.pick, PICKS),
         ):
             if value not in known:
                 raise ValueError(f"{what} {value!r} is not one of: {', '.join(known)}.")
@@ -73,6 +93,10 @@ class TrainParams:
             ("warm-up", self.warmup, 0.0, 0.9),
             ("steps", self.max_steps, 1, 100_000),
             ("batch size", self.batch_size, 1, 64),
+            ("gradient accumulation", self.gradient_accumulation, 1, 256),
+            ("weight decay", self.weight_decay, 0.0, 1.0),
+            ("gradient norm", self.max_grad_norm, 0.0, 1000.0),
+            ("held-out pictures", self.hold_out, 0, 8),
             ("min-SNR gamma", self.min_snr_gamma, 0.0, 100.0),
             ("noise offset", self.noise_offset, 0.0, 1.0),
             ("caption dropout", self.caption_dropout, 0.0, 1.0),

@@ -5,7 +5,8 @@ is free of torch, so that both sides can import it.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,39 @@ EXIT_FAILED = 1
 # Stopped by SIGTERM with a checkpoint written: start the same spec again to go on (EX_TEMPFAIL).
 EXIT_RESUMABLE = 75
 
+# In the run's ``work``:
+ASKED = "asked"
+SAVED = "saved"  # a LoRA for each saved step: 000250.safetensors
+SAMPLES = "samples"  # 000250.png is the grid, 000250-1.png its first picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A sample to draw. The seed is fixed, so that samples differ by the training alone; 0 as a
+    side is the training's resolution.
+    """
+
+    text: str
+    seed: int = 1
+    width: int = 0
+    height: int = 0
+
+
+Extra = str | int | float | bool
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """One run: the base model's folder, the dataset's folder, where the file goes.
+    """One run: the base model, the dataset's folder, where the file goes.
 
-    ``work`` keeps the checkpoint and is the run's own; a second start with the same ``work`` goes
-    on where the first one stopped. ``output`` is the finished ``.safetensors``.
+    ``base`` is a diffusers folder or one ``.safetensors``. ``work`` keeps the checkpoint, the
+    samples, the saved steps and the history, and is the run's own; a second start with the same
+    ``work`` goes on where the first one stopped. ``output`` is the finished ``.safetensors``.
+    ``prompts`` are drawn after each of the shares ``sample_at`` of the steps. With more than one of
+    ``devices`` the run uses as many, each with batches of its own. ``extra`` is the backend's own.
+
+    While it runs, a file of the name "sample", "save" or "finish" in ``work / ASKED`` asks for
+    samples now, a saved step now, or an end with what there is.
     """
 
     params: TrainParams
@@ -32,6 +59,11 @@ class RunSpec:
     work: Path
     device: str = "auto"
     checkpoint_every_s: float = 120.0
+    prompts: tuple[Prompt, ...] = ()
+    sample_at: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    save_at: tuple[float, ...] = tuple(tenth / 10 for tenth in range(1, 11))
+    devices: int = 1
+    extra: dict[str, Extra] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), default=str, indent=1)
@@ -42,6 +74,10 @@ class RunSpec:
         raw["params"] = TrainParams(**raw["params"])
         for key in ("base", "dataset", "output", "work"):
             raw[key] = Path(raw[key])
+        raw["prompts"] = tuple(Prompt(**one) for one in raw.get("prompts", ()))
+        for key in ("sample_at", "save_at"):
+            if key in raw:
+                raw[key] = tuple(raw[key])
         return cls(**raw)
 
 
@@ -49,6 +85,7 @@ class Phase(StrEnum):
     LOADING = "loading"  # imports and the base model: a silent minute looks like a hang
     ENCODING = "encoding"  # captions and pictures, once
     TRAINING = "training"
+    SAMPLING = "sampling"
     SAVING = "saving"
 
 
@@ -60,6 +97,7 @@ class Failure(StrEnum):
     STALLED = "stalled"  # no message for too long
     KILLED = "killed"  # by the kernel, or by somebody
     ARTIFACT = "artifact"  # the result did not pass its own check
+    OPTIMIZER = "optimizer"  # its library is missing
     INTERNAL = "internal"  # ours
 
 
@@ -76,9 +114,33 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """Samples after ``step`` are drawn: ``grid`` holds them all."""
+
+    step: int
+    grid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replanned:
+    """It did not work as planned, and begins again in another way: ``cause`` is why, ``changes``
+    what is set instead.
+    """
+
+    cause: Failure
+    changes: dict[str, Extra]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
+    """``recommended`` is the saved step that seemed best, if they were compared; ``taken`` the one
+    that became the file.
+    """
+
     steps: int
     loss: float | None
+    recommended: int | None = None
+    taken: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +151,21 @@ class Failed:
     detail: str
 
 
-Message = Progress | Finished | Failed
+Message = Progress | Sampled | Replanned | Finished | Failed
 
 
 def to_line(message: Message) -> str:
     return json.dumps({"type": type(message).__name__, **asdict(message)})
+
+
+KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind for kind in (Progress, Sampled, Replanned, Finished, Failed)
+}
+ENUMS: dict[str, Callable[[Any], Any]] = {"phase": Phase, "cause": Failure, "code": Failure}
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def from_line(line: str) -> Message | None:
@@ -102,13 +174,7 @@ def from_line(line: str) -> Message | None:
         return None
     try:
         raw = json.loads(line)
-        match raw.pop("type", None):
-            case "Progress":
-                return Progress(**{**raw, "phase": Phase(raw["phase"])})
-            case "Finished":
-                return Finished(**raw)
-            case "Failed":
-                return Failed(**{**raw, "code": Failure(raw["code"])})
+        kind = KINDS[raw.pop("type", "")]
+        return kind(**{name: ENUMS.get(name, _same)(value) for name, value in raw.items()})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return None

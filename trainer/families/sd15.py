@@ -1,8 +1,6 @@
-"""Stable Diffusion 1.5 and what descends from it: all that differs between base models."""
+"""Stable Diffusion 1.5 and what descends from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,76 +8,94 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-BASE_VERSION = "sd_v1"
-ARCHITECTURE = "stable-diffusion-v1"
-UNET_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-UNET_REST = ("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
-TEXT_ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
-TEXT_REST = ("fc1", "fc2")
+from trainer.families.family import Condition, Model, Part, Traits
+from trainer.objective import Diffusion
+
+TRAITS = Traits(
+    base_version="sd_v1",
+    architecture="stable-diffusion-v1",
+    parts={
+        "unet": Part(
+            prefix="lora_unet",
+            attention=("to_q", "to_k", "to_v", "to_out.0"),
+            rest=("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
+        ),
+        "te": Part(
+            prefix="lora_te",
+            attention=("q_proj", "k_proj", "v_proj", "out_proj"),
+            rest=("fc1", "fc2"),
+            level="text_model.",
+        ),
+    },
+    guidance=7.0,
+)
+# Only .safetensors is read: the older formats can run code.
+SAFE: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
 
 
-@dataclass(slots=True, kw_only=True)
-class Model:
-    """``alphas`` (T,): the noise schedule's cumulated products, by timestep."""
-
-    unet: Any
-    text_encoder: Any
-    tokenizer: Any
-    vae: Any
-    alphas: Tensor
-    prediction_type: str
-    device: torch.device
+def load_text(model: Model) -> None:
+    encoder = CLIPTextModel.from_pretrained(model.path / "text_encoder", dtype=model.dtype, **SAFE)
+    tokenizer = CLIPTokenizer.from_pretrained(model.path / "tokenizer", local_files_only=True)
+    model.encoders["te"] = _frozen(encoder, model)
+    model.tokenizers["te"] = tokenizer
 
 
-def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Model:
-    """From a diffusers folder, every part frozen. Only ``.safetensors`` is read: the older formats
-    can run code.
-    """
-    safe: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
-    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, **safe)
-    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=dtype, **safe)
-    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype, **safe)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
-    parts: tuple[Any, ...] = (unet, vae, text_encoder)
-    for part in parts:
-        part.requires_grad_(requires_grad=False)
-        part.to(device)
-    return Model(
-        unet=unet,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        vae=vae,
-        alphas=scheduler.alphas_cumprod.to(device),
-        prediction_type=scheduler.config.prediction_type,
-        device=device,
+def load_vae(model: Model) -> None:
+    vae = AutoencoderKL.from_pretrained(
+        model.path, subfolder="vae", torch_dtype=model.dtype, **SAFE
+    )
+    model.vae = _frozen(vae, model)
+
+
+def load_denoiser(model: Model) -> None:
+    unet = UNet2DConditionModel.from_pretrained(
+        model.path, subfolder="unet", torch_dtype=model.dtype, **SAFE
+    )
+    model.denoiser = _frozen(unet, model)
+    scheduler = DDIMScheduler.from_pretrained(
+        model.path, subfolder="scheduler", local_files_only=True
+    )
+    kind = model.prediction
+    model.objective = Diffusion(
+        scheduler.alphas_cumprod.to(model.device),
+        scheduler.config.prediction_type if kind == "auto" else kind,
     )
 
 
-def encode_prompts(model: Model, captions: Sequence[str]) -> Tensor:
-    """(N, tokens, width): the last hidden state, padded to the encoder's length."""
-    tokens = model.tokenizer(
+def _frozen(part: Any, model: Model) -> Any:
+    return part.requires_grad_(requires_grad=False).to(model.device)
+
+
+def encode_prompts(model: Model, captions: Sequence[str]) -> list[Condition]:
+    """``context`` (tokens, width): the last hidden state, padded to the encoder's length."""
+    encoder = model.encoders["te"]
+    tokens = model.tokenizers["te"](
         list(captions),
         padding="max_length",
         truncation=True,
-        max_length=model.text_encoder.config.max_position_embeddings,
+        max_length=encoder.config.max_position_embeddings,
         return_tensors="pt",
     )
-    context: Tensor = model.text_encoder(tokens.input_ids.to(model.device))[0]
-    return context
+    contexts: Tensor = encoder(tokens.input_ids.to(model.device))[0]
+    return [{"context": one} for one in contexts]
 
 
-def encode_pictures(model: Model, pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (B, 3, H, W) in -1..1 to scaled latents (B, 4, H/8, W/8)."""
+def encode_pictures(model: Model, pixels: Tensor, draw: torch.Generator) -> Tensor:
     seen = model.vae.encode(pixels.to(model.device, model.vae.dtype)).latent_dist
-    noise = torch.randn(seen.mean.shape, generator=generator).to(seen.mean)
+    noise = torch.randn(seen.mean.shape, generator=draw).to(seen.mean)
     latents: Tensor = (seen.mean + seen.std * noise) * model.vae.config.scaling_factor
     return latents.float()
 
 
-def predict(model: Model, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-    """The U-Net's answer (B, 4, h, w) to noisy latents at ``timesteps`` (B,)."""
-    answer: Tensor = model.unet(
-        noisy.to(model.unet.dtype), timesteps, context.to(model.unet.dtype), return_dict=False
+def decode(model: Model, latents: Tensor) -> Tensor:
+    unscaled = latents.to(model.vae.dtype) / model.vae.config.scaling_factor
+    pixels: Tensor = model.vae.decode(unscaled, return_dict=False)[0]
+    return pixels.float()
+
+
+def predict(model: Model, noisy: Tensor, times: Tensor, conditions: Sequence[Condition]) -> Tensor:
+    context = torch.stack([one["context"] for one in conditions])
+    answer: Tensor = model.denoiser(
+        noisy.to(model.dtype), times, context.to(model.dtype), return_dict=False
     )[0]
     return answer

@@ -1,0 +1,126 @@
+"""Pictures of what the training has come to: fixed prompts, fixed seeds."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from trainer.families.family import Condition, Family, Model
+from trainer.params import TrainParams
+from trainer.run import SAMPLES, Prompt
+from trainer.step import autocast
+
+GAP = 8  # pixels between the pictures of a grid
+GROUND = (24, 24, 27)
+GRID_SIDE = 1024  # a cell is shrunk to half of it at most
+
+
+@torch.no_grad()
+def encode(prompts: Sequence[Prompt], family: Family, model: Model) -> tuple[Condition, ...]:
+    """Each prompt's condition, and last the empty one's."""
+    texts = (*(one.text for one in prompts), "")
+    return tuple(family.encode_prompts(model, [text])[0] for text in texts)
+
+
+@torch.no_grad()
+def draw(
+    prompts: Sequence[Prompt],
+    conditions: Sequence[Condition],
+    family: Family,
+    model: Model,
+    params: TrainParams,
+) -> list[Image.Image]:
+    """One picture for each prompt; ``conditions`` as ``encode`` gives them."""
+    if model.vae is None:
+        family.load_vae(model)
+    pictures = []
+    for prompt, condition in zip(prompts, conditions, strict=False):
+        latents = _latents(prompt, (condition, conditions[-1]), family, model, params)
+        pictures.append(_picture(family.decode(model, latents)))
+    return pictures
+
+
+def _latents(
+    prompt: Prompt,
+    conditions: tuple[Condition, Condition],
+    family: Family,
+    model: Model,
+    params: TrainParams,
+) -> Tensor:
+    """(1, C, h, w). With guidance w: empty + w (answer - empty) (arXiv:2207.12598, equation 6)."""
+    traits, aim = family.TRAITS, model.aim
+    noise = _noise(prompt, family, model, params)
+    course = aim.course(traits.sample_steps, noise.shape[-2] * noise.shape[-1])
+    latents = noise
+    for time, after in pairwise(course):
+        times = time[None].to(model.device)
+        with autocast(model, params):
+            answer = family.predict(model, latents, times, conditions[:1]).float()
+            if traits.negative:
+                empty = family.predict(model, latents, times, conditions[1:]).float()
+                answer = empty + traits.guidance * (answer - empty)
+        latents = aim.step(latents, answer, time, after)
+    return latents
+
+
+def _noise(prompt: Prompt, family: Family, model: Model, params: TrainParams) -> Tensor:
+    """Drawn on the CPU, so that it is the same on every device."""
+    traits = family.TRAITS
+    width, height = (
+        (side or params.resolution) // traits.grain * traits.grain // traits.vae_scale
+        for side in (prompt.width, prompt.height)
+    )
+    generator = torch.Generator().manual_seed(prompt.seed)
+    shape = (1, traits.channels, height, width)
+    return torch.randn(shape, generator=generator).to(model.device)
+
+
+def _picture(pixels: Tensor) -> Image.Image:
+    """From (1, 3, H, W) in -1..1."""
+    whole = ((pixels[0].clamp(-1, 1) + 1) * 127.5).round().to("cpu", torch.uint8)
+    return Image.fromarray(np.ascontiguousarray(whole.permute(1, 2, 0).numpy()))
+
+
+def write(work: Path, step: int, pictures: Sequence[Image.Image]) -> Path:
+    """Each picture and the grid of all; the grid's path, written last and whole."""
+    folder = work / SAMPLES
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(pictures, start=1):
+        _save(picture, folder / f"{step:06}-{number}.png")
+    path = folder / f"{step:06}.png"
+    _save(grid(pictures), path)
+    return path
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    making = path.with_suffix(".tmp")
+    picture.save(making, format="PNG")
+    making.rename(path)
+
+
+def read(work: Path, step: int) -> list[Path]:
+    """The pictures drawn after a step, in the order of their prompts."""
+    found = (work / SAMPLES).glob(f"{step:06}-*.png")
+    return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))
+
+
+def grid(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Two beside each other (one stays one), in cells of the largest picture's size."""
+    across = min(2, len(pictures))
+    down = -(-len(pictures) // across)
+    width = max(one.width for one in pictures)
+    height = max(one.height for one in pictures)
+    share = min(1.0, GRID_SIDE / 2 / max(width, height))
+    cell = round(width * share), round(height * share)
+    whole = Image.new("RGB", (across * (cell[0] + GAP) - GAP, down * (cell[1] + GAP) - GAP), GROUND)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, across)
+        small = picture.copy()
+        small.thumbnail(cell, Image.Resampling.LANCZOS)
+        place = column * (cell[0] + GAP), row * (cell[1] + GAP)
+        whole.paste(small, place)
+    return whole
