@@ -9,6 +9,7 @@ from bot.facts import Facts
 from bot.moves import Step, unexpected
 from bot.screen import Line
 from storage.job import CLASS_WORDS
+from trainer.presets import Quality
 
 
 def choose_kind(conversation: Conversation, event: Event, facts: Facts) -> Step:
@@ -46,6 +47,13 @@ def choose_base(conversation: Conversation, event: Event, facts: Facts) -> Step:
     if not found[0].installed:
         return replace(conversation, note=Line(key="base.missing")), ()
     return ask_next(replace(conversation, base=found[0].id), facts), ()
+
+
+def choose_quality(conversation: Conversation, event: Event, facts: Facts) -> Step:
+    quality = _argument(event).lower()
+    if quality not in set(Quality):
+        return unexpected(conversation, event, facts)
+    return replace(conversation, quality=quality), ()
 
 
 def ask_next(conversation: Conversation, facts: Facts) -> Conversation:

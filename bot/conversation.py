@@ -31,7 +31,7 @@ DRAFT_VERBS = frozenset(
     {
         *("kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"),
         *("look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
-        *("captions", "caption", "again", "wordin", "wordout", "lint", "summary"),
+        *("quality", "captions", "caption", "again", "wordin", "wordout", "lint", "summary"),
     }
 )
 
@@ -229,6 +229,7 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.SUMMARY, "start"): _start,
     (State.SUMMARY, "add"): collecting.reopen_photos,
     (State.SUMMARY, "edit"): answers.edit,
+    (State.SUMMARY, "quality"): answers.choose_quality,
     (State.SUMMARY, "captions"): wording.show,
     **{(state, "look"): choosing.look_at for state in AT_PHOTOS},
     **{(state, "sheet"): choosing.show_sheet for state in AT_PHOTOS},

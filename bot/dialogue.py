@@ -47,7 +47,7 @@ from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database, Tx
 from storage.doorbell import Doorbell
 from storage.job import CLASS_WORDS, Job, Photo
-from trainer.presets import params_for
+from trainer.presets import Quality, params_for
 
 log = logging.getLogger(__name__)
 
@@ -281,7 +281,9 @@ def _job_of(conversation: Conversation, facts: Facts, chat: str, ref: str) -> Jo
         person=facts.person,
         name=conversation.name,
         kind=conversation.kind,
-        params=params_for(base.id, base.family, words, count, base.overrides),
+        params=params_for(
+            base.id, base.family, words, count, base.overrides, Quality(conversation.quality)
+        ),
         photos=conversation.photos,
         created_at=facts.now,
         wishes=json.dumps(conversation.wishes.to_json()),

@@ -13,6 +13,7 @@ from bot.screen import Line
 from pictures.captions import Wishes
 from pictures.verdict import Choice
 from storage.job import Args, Photo
+from trainer.presets import Quality
 
 VERSION = 1
 
@@ -52,6 +53,7 @@ class Conversation:
     name: str = ""
     trigger: str = ""
     base: str = ""
+    quality: str = Quality.STANDARD
     photos: tuple[Photo, ...] = ()
     uploads: int = 0
     refused: tuple[Line, ...] = ()
@@ -95,6 +97,7 @@ def from_json(text: str) -> Conversation:
         name=read.text("name"),
         trigger=read.text("trigger"),
         base=read.text("base"),
+        quality=_quality(read.text("quality")),
         suggestion=read.text("suggestion"),
         closed=read.flag("closed"),
         asking=read.flag("asking"),
@@ -108,6 +111,10 @@ def from_json(text: str) -> Conversation:
         page=read.number("page"),
         wishes=Wishes.from_json(raw.get("wishes")),
     )
+
+
+def _quality(text: str) -> str:
+    return text if text in set(Quality) else Quality.STANDARD
 
 
 @dataclass(frozen=True, slots=True)

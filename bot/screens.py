@@ -9,6 +9,7 @@ from bot.facts import Facts
 from bot.review import Review, review
 from bot.screen import Button, Line, Picture, Screen, Slot
 from storage.job import RUNNING, Job, JobState
+from trainer.presets import SHARES, Quality, steps_for
 from trainer.run import Phase
 
 TRAIN = Button(label="button.train", verb="train")
@@ -134,14 +135,25 @@ def _summary(conversation: Conversation, facts: Facts) -> Part:
                 "photos": found.used,
                 "base": base.title if base else conversation.base,
                 "trigger": conversation.trigger,
-                "minutes": minutes(seconds),
+                "minutes": minutes(seconds * SHARES[Quality(conversation.quality)]),
             },
         ),
+        *_reason(conversation, facts, found.used),
         *_left_out(found),
         _when(facts.board.next_in, facts.board.online),
     ]
     buttons = (
         (Button(label="button.start", verb="start", draft=draft),),
+        tuple(
+            Button(
+                label=f"quality.{one}.chosen" if one == conversation.quality else f"quality.{one}",
+                args={"minutes": minutes(seconds * SHARES[one])},
+                verb="quality",
+                draft=draft,
+                argument=one,
+            )
+            for one in Quality
+        ),
         (
             Button(label="button.add", verb="add", draft=draft),
             Button(label="button.trigger", verb="edit", draft=draft, argument="trigger"),
@@ -151,6 +163,17 @@ def _summary(conversation: Conversation, facts: Facts) -> Part:
         (Button(label="button.cancel", verb="drop", draft=draft, danger=True),),
     )
     return tuple(lines), buttons
+
+
+def _reason(conversation: Conversation, facts: Facts, used: int) -> tuple[Line, ...]:
+    """Why the training takes as many steps as it does."""
+    base = facts.base(conversation.base)
+    if base is None:
+        return ()
+    quality = Quality(conversation.quality)
+    why = steps_for(base.family, used, quality, base.overrides)
+    args = {"photos": why.photos, "each": why.per_photo, "steps": why.steps}
+    return (Line(key=f"reason.{why.bound or 'photos'}", args=args),)
 
 
 def _left_out(found: Review) -> tuple[Line, ...]:

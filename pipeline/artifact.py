@@ -24,8 +24,12 @@ from storage.blob_store import file_digest, fsync_folder
 Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
 
 MAX_HEADER_BYTES = 10_000_000
-PREFIXES = ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")
-PARTS = (".lora_down.weight", ".lora_up.weight", ".alpha")
+KOHYA = (".lora_down.weight", ".lora_up.weight", ".alpha")
+PEFT = (".lora_A.weight", ".lora_B.weight")
+PREFIXES = {
+    KOHYA: ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_", "lora_transformer_"),
+    PEFT: ("transformer.", "diffusion_model."),
+}
 MAX_NAMES = 1000
 HALF_COPY = (".lorabot-", ".tmp")  # how a copy's name begins and ends until it is whole
 
@@ -49,9 +53,11 @@ def check(path: Path, trigger: str) -> Checked:
     header = _header(path, file_bytes)
     try:
         with safe_open(path, framework="np") as file:
-            modules = _modules(set(file.keys()))
+            names = set(file.keys())
+            layout = PEFT if any(name.endswith(PEFT[0]) for name in names) else KOHYA
+            modules = _modules(names, layout)
             for module in sorted(modules):
-                parts = [_tensor(path, file, header, module + part) for part in PARTS]
+                parts = [_tensor(path, file, header, module + part) for part in layout]
                 _check_module(module, parts)
     except (SafetensorError, TypeError, ValueError) as error:
         raise BadArtifactError(f"cannot be read: {error}") from error
@@ -96,20 +102,21 @@ def _tensors_at(path: Path) -> int:
         return 8 + int(struct.unpack("<Q", file.read(8))[0])
 
 
-def _modules(names: set[str]) -> set[str]:
-    modules = {name.removesuffix(PARTS[0]) for name in names if name.endswith(PARTS[0])}
-    expected = {module + part for module in modules for part in PARTS}
+def _modules(names: set[str], layout: tuple[str, ...]) -> set[str]:
+    modules = {name.removesuffix(layout[0]) for name in names if name.endswith(layout[0])}
+    expected = {module + part for module in modules for part in layout}
     if not modules or names != expected:
         odd = sorted(names ^ expected)[:3]
         raise BadArtifactError(f"has unexpected or missing keys: {odd}")
-    if wrong := [module for module in modules if not module.startswith(PREFIXES)]:
+    if wrong := [module for module in modules if not module.startswith(PREFIXES[layout])]:
         raise BadArtifactError(f"has a module that no program maps: {wrong[0]}")
     return modules
 
 
 def _check_module(module: str, tensors: list[Array]) -> None:
-    """``down`` (r, in ...), ``up`` (out, r ...), and ``alpha``, a scalar."""
-    down, up, alpha = tensors
+    """``down`` (r, in ...), ``up`` (out, r ...), and, if the layout has it, the scalar ``alpha``."""
+    down, up = tensors[:2]
+    alpha = tensors[2] if len(tensors) > 2 else np.ones(1)
     if down.ndim < 2 or up.ndim < 2 or down.shape[0] != up.shape[1] or alpha.size != 1:
         raise BadArtifactError(f"{module} has shapes that do not fit")
     a = down.reshape(len(down), -1).astype(np.float64)

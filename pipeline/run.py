@@ -28,6 +28,7 @@ from storage.blob_store import LocalBlobs, artifact_key, photo_key
 from storage.database import Database
 from storage.job import MIN_PHOTOS, Artifact, Failure, Job, JobState
 from storage.settings import Settings
+from trainer.presets import prompts_for
 from trainer.run import Failed, Finished, RunSpec
 from trainer.run import Failure as Cause
 
@@ -154,6 +155,7 @@ async def _train(job: Job, shop: Shop, lease: Lease) -> None:
         dataset=home / "dataset",
         output=home / "out" / f"{job.name}.safetensors",
         work=home / "run",
+        prompts=prompts_for(job.params),
     )
     logs = shop.settings.data_dir / "logs"
     order = train.Order(

@@ -77,10 +77,10 @@ def _write(folder: Path) -> None:
         steps_offset=1,
     )
     scheduler.save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=1))
+    (folder / "model_index.json").write_text(json.dumps(INDEX, indent=1))
 
 
-_INDEX = {
+INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.42.1",
     "feature_extractor": [None, None],
@@ -98,7 +98,7 @@ _INDEX = {
 def _write_tokenizer(folder: Path) -> dict[str, int]:
     """CLIP's byte-level tokenizer without a single merge: every byte is a token of its own."""
     folder.mkdir()
-    symbols = _byte_symbols()
+    symbols = byte_symbols()
     tokens = [*symbols, *(f"{one}</w>" for one in symbols), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -115,7 +115,7 @@ def _write_tokenizer(folder: Path) -> dict[str, int]:
     return vocabulary
 
 
-def _byte_symbols() -> list[str]:
+def byte_symbols() -> list[str]:
     """A printable character for each byte: printable ones stand for themselves, the others move
     up behind 255 (GPT-2's byte-level encoding, which CLIP uses).
     """

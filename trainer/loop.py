@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ def train(spec: RunSpec, say: Say, stopping: Stopping, shelf: Model | None = Non
     already, wholly or in part, and stays so; without it each network goes when its work is done.
     """
     family = family_of(spec.params.family)
+    spec = settled(spec)
     model = shelf or new_model(spec)
     data, prompts = _encode(spec, family, model, say, keep=shelf is not None)
     if model.denoiser is None:
@@ -42,6 +43,17 @@ def train(spec: RunSpec, say: Say, stopping: Stopping, shelf: Model | None = Non
         return Run(spec=spec, work=work, pairs=pairs, prompts=prompts, say=say).go(stopping)
     finally:
         lora.remove(pairs)
+
+
+def settled(spec: RunSpec) -> RunSpec:
+    """With a precision: bf16 where the GPU has it, else half; the CPU is best at fp32."""
+    if spec.params.precision != "auto":
+        return spec
+    device = _device(spec.device)
+    precision = "fp32"
+    if device.type == "cuda":
+        precision = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return replace(spec, params=replace(spec.params, precision=precision))
 
 
 def new_model(spec: RunSpec) -> Model:

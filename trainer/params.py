@@ -9,7 +9,7 @@ CLASS_WORD = re.compile(r"[A-Za-z][A-Za-z ]{0,31}")
 
 FAMILIES = ("sd15", "sdxl", "flux", "flux2", "zimage", "qwen")
 SCHEDULES = ("constant", "cosine", "linear")
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TARGETS = ("attention", "all")
 OPTIMIZERS = ("adamw", "adamw8bit", "adafactor", "prodigy")
 PREDICTIONS = ("auto", "epsilon", "v_prediction")
@@ -26,10 +26,11 @@ class TrainParams:
     ``caption_dropout`` shares of 1. The update's scale is ``alpha / rank`` (LoRA,
     arXiv:2106.09685, section 4.1). ``min_snr_gamma`` 0 turns the weighting off
     (arXiv:2303.09556, equation 7). A step's gradient is the mean over ``gradient_accumulation``
-    batches, its norm at most ``max_grad_norm`` (0: any). ``prediction`` "auto" is what the base
-    model says of itself. ``masked``: pictures with a ``.mask.png`` are learned where it is bright.
-    ``hold_out`` pictures are kept apart to measure the loss on. ``pick``: the last checkpoint
-    becomes the file, or the best; with ``early_stop`` a run ends when no score rises any more.
+    batches, its norm at most ``max_grad_norm`` (0: any). "auto" is for ``prediction`` what the base
+    model says of itself, for ``precision`` what the device is best at. ``masked``: pictures with a
+    ``.mask.png`` are learned where it is bright. ``hold_out`` pictures are kept apart to measure
+    the loss on. ``pick``: the last checkpoint becomes the file, or the best; with ``early_stop`` a
+    run ends when no score rises any more.
     """
 
     trigger: str
@@ -59,7 +60,7 @@ class TrainParams:
     min_snr_gamma: float = 5.0
     noise_offset: float = 0.0
     caption_dropout: float = 0.05
-    precision: str = "fp32"
+    precision: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

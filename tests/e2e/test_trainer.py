@@ -154,7 +154,7 @@ def test_the_file_does_in_diffusers_what_it_did_in_training(
         max_steps=8,
     )
     train_here(spec)
-    ours = loop.new_model(spec)
+    ours = loop.new_model(loop.settled(spec))
     for part in (sd15.load_text, sd15.load_vae, sd15.load_denoiser):
         part(ours)
     pairs = lora.inject(ours, sd15.TRAITS, spec.params)
@@ -301,7 +301,7 @@ WILD = {
 
 
 def test_a_loss_that_is_not_a_number_is_tried_once_more_and_then_told(
-    base: Path, pictures: Path, tmp_path: Path
+    pictures: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
     demo_base.make(broken)

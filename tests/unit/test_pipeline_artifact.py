@@ -30,7 +30,7 @@ def brain_lora(up: Numbers) -> bytes:
     down = np.random.default_rng(0).normal(size=(4, 8))
     header: dict[str, Any] = {}
     data = b""
-    for part, numbers in zip(artifact.PARTS, (down, up, np.array(4.0)), strict=True):
+    for part, numbers in zip(artifact.KOHYA, (down, up, np.array(4.0)), strict=True):
         raw = halves(numbers)
         place = [len(data), len(data) + len(raw)]
         header[NAME + part] = {"dtype": "BF16", "shape": numbers.shape, "data_offsets": place}

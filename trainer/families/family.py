@@ -36,8 +36,8 @@ class Traits:
     """``parts`` by name, the denoiser first. ``layout`` of the file: "kohya"
     (``lora_unet_a_b.lora_down.weight`` and ``.alpha``) or "peft"
     (``transformer.a.b.lora_A.weight``, the scale folded in). Pictures have sides in multiples of
-    ``grain`` pixels; a latent is ``vae_scale`` pixels wide and has ``channels``. ``guidance`` is what samples are drawn
-    with, ``negative`` whether a second, unconditioned answer is asked for.
+    ``grain`` pixels; a latent is ``vae_scale`` pixels wide and has ``channels``. ``guidance`` is
+    what samples are drawn with, ``negative`` whether a second, unconditioned answer is asked for.
     """
 
     base_version: str
