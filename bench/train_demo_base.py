@@ -64,13 +64,13 @@ def drawings(folder: Path) -> Tensor:
     return torch.from_numpy(np.load(path)).permute(0, 3, 1, 2)
 
 
-def new_vae() -> Any:
+def new_vae(groups: int = 2) -> Any:
     return AutoencoderKL(
         block_out_channels=(16, 32, 48, 64),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         latent_channels=4,
-        norm_num_groups=8,
+        norm_num_groups=groups,
         layers_per_block=1,
         sample_size=SIDE,
     )
@@ -164,16 +164,12 @@ def train_vae(folder: Path, pictures: Tensor, steps: int, batch: int) -> dict[st
     order = torch.Generator().manual_seed(2)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, steps, 1.2e-3)
+            group["lr"] = rate(step, steps, 1e-3)
         chosen = torch.randint(len(pictures), (batch,), generator=order)
         # Quarters of pictures for most of the time: four times as many steps.
-        x = pictures[chosen]
-        if step < 0.95 * steps:
-            top, left = torch.randint(SIDE // 2 + 1, (2,), generator=order).tolist()
-            x = x[:, :, top : top + SIDE // 2, left : left + SIDE // 2]
-        x = x.float() / 127.5 - 1
+        x = pictures[chosen].float() / 127.5 - 1
         # Colours and sides turn about: the VAE is to hold more than the world's nine colours.
-        if step % 4 == 1:
+        if step % 8 == 1:
             x = x[:, torch.randperm(3, generator=order)]
         if step % 3 == 0:
             x = x.flip(-1)
@@ -184,7 +180,7 @@ def train_vae(folder: Path, pictures: Tensor, steps: int, batch: int) -> dict[st
         y = y.float()
         loss = (y - x).abs().mean() + 0.5 * (y - x).square().mean()
         for a, b in zip(_edges(y), _edges(x), strict=True):
-            loss = loss + (a - b).abs().mean()
+            loss = loss + 0.5 * (a - b).abs().mean()
         spread = seen_as.mean.float().square() + seen_as.var.float() - 1 - seen_as.logvar.float()
         loss = loss + 2e-5 * 0.5 * spread.sum(dim=(1, 2, 3)).mean() / 16
         optimizer.zero_grad(set_to_none=True)
@@ -192,8 +188,10 @@ def train_vae(folder: Path, pictures: Tensor, steps: int, batch: int) -> dict[st
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         average.follow()
+        if step == steps // 2:
+            torch.save(vae.state_dict(), folder / "half.pt")
         seen = 0.98 * seen + 0.02 * float(loss.detach())
-        if step % 100 == 0:
+        if step % 500 == 0:
             print(f"vae {step} {seen:.4f} {time.monotonic() - began:.0f} s", flush=True)
     average.swap()
     with torch.no_grad():
@@ -336,7 +334,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
     pictures = drawings(asked.folder)
-    figures = train_vae(asked.folder, pictures, asked.vae_steps, 16)
+    figures = train_vae(asked.folder, pictures, asked.vae_steps, 4)
     vae = figures.pop("vae").eval()
     print(figures, flush=True)
     latents, factor = latents_of(asked.folder, vae, pictures)

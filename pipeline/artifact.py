@@ -114,7 +114,7 @@ def _modules(names: set[str], layout: tuple[str, ...]) -> set[str]:
 
 
 def _check_module(module: str, tensors: list[Array]) -> None:
-    """``down`` (r, in ...), ``up`` (out, r ...), and, if the layout has it, the scalar ``alpha``."""
+    """``down`` (r, in ...), ``up`` (out, r ...), and the scalar ``alpha`` if the layout has one."""
     down, up = tensors[:2]
     alpha = tensors[2] if len(tensors) > 2 else np.ones(1)
     if down.ndim < 2 or up.ndim < 2 or down.shape[0] != up.shape[1] or alpha.size != 1:

@@ -19,6 +19,7 @@ from pictures.seen import from_texts
 from pipeline import artifact, prepare, train
 from pipeline.cabinet import Cabinet
 from pipeline.captions.describe import Describe
+from pipeline.crew import Crew
 from pipeline.eyes import Eyes
 from pipeline.lease import Halt, HaltedError, Lease
 from pipeline.recipe import recipe_of
@@ -70,6 +71,7 @@ class Shop:
     limits: Limits
     describe: Describe | None = None
     device: int = 0
+    crew: Crew | None = None
 
     def home(self, job: Job) -> Path:
         return self.settings.data_dir / "work" / job.id
@@ -164,6 +166,7 @@ async def _train(job: Job, shop: Shop, lease: Lease) -> None:
         lock=shop.lock,
         log=logs / f"{job.id}.log",
         halt=lease.halt,
+        crew=shop.crew,
         patience=lambda: _patience(lease.why, shop.settings.drain_s),
     )
     try:

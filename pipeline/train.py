@@ -1,7 +1,7 @@
 """Run a backend's process: stream its messages, and end it on every way out.
 
-The process has a group of its own, dies with this one, holds the device's lock for as long as it
-lives, and sees nothing of our environment that it does not need.
+A process of one run inherits the device's lock and holds it for as long as it lives. One that
+stays between runs does not: it has no work but what this process gives it, and dies with it.
 """
 
 import asyncio
@@ -16,31 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.crew import CHUNK_BYTES, Child, Crew, dismiss, end, gone, signal_group, spawn
 from storage import host
-from storage.die_with_parent import under
-from trainer.run import EXIT_RESUMABLE, Failed, Failure, Finished, Message, Progress, RunSpec
+from trainer.run import EXIT_RESUMABLE, Ended, Failed, Failure, Finished, Message, Progress, RunSpec
 
 GRACE_S = 20.0  # SIGTERM finishes a step and writes a checkpoint
 STALL_S = 900.0  # loading a large base is silent, but never for so long
 BUSY_S = 60.0  # how long a device's last trainer may take to go away
 EXIT_S = 5.0  # from its last words to its end
-LOOK_S = 0.02
-CHUNK_BYTES = 16_000  # read at once: even all newlines do not hold up the others
 LINE_BYTES = 64_000
 PID = "trainer.pid"
 TAIL_BYTES = 64_000
-KEPT = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "VIRTUAL_ENV",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-    "HF_HOME",
-)
-KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_", "MKL_", "PYTORCH_", "TORCH_")
 
 
 class Backend(Protocol):
@@ -67,7 +53,7 @@ Tell = Callable[[Progress], None]
 class Order:
     """``home`` is the job's folder, ``lock`` the device's, ``log`` gets the end of what the trainer
     said beside its messages; ``halt`` asks to stop, and ``patience`` is then asked how long a
-    checkpoint may take, ``grace_s`` at most.
+    checkpoint may take, ``grace_s`` at most. With a ``crew`` its trainer does the run.
     """
 
     spec: RunSpec
@@ -78,6 +64,7 @@ class Order:
     patience: Callable[[], float] = lambda: GRACE_S
     stall_s: float = STALL_S
     grace_s: float = math.inf
+    crew: Crew | None = None
 
 
 async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
@@ -86,24 +73,28 @@ async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     argv = backend.command(order.spec, order.home)
     async with _device(order) as lock:
-        child = await asyncio.create_subprocess_exec(
-            *under(argv),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
-            limit=CHUNK_BYTES,
-            pass_fds=(lock,),
-            start_new_session=True,
-        )
-        try:
-            _note(order.home, child.pid)
-            return await _watch(backend, order, child, tell)
-        finally:
-            await _end(child, 0)
-            # A process that left the group may hold the pipes; nobody listens any more.
-            child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  there is no other way
-            (order.home / PID).unlink(missing_ok=True)
+        crew = order.crew if order.spec.devices == 1 else None
+        if crew is None:
+            return await _run(_Stream(backend, tell), order, await spawn(argv, lock))
+        if (staying := await crew.take(argv[-1])) is not None:
+            stream = _Stream(backend, tell)
+            outcome = await _run(stream, order, staying, crew)
+            if stream.last is not None or order.halt.is_set():
+                return outcome
+            # It had nothing more to say: it was ending, or dead, before it could hear of this run.
+        return await _run(_Stream(backend, tell), order, await crew.fresh(argv[-1]), crew)
+
+
+async def _run(stream: "_Stream", order: Order, child: Child, crew: Crew | None = None) -> Outcome:
+    try:
+        _note(order.home, child.pid)
+        return await _watch(stream, order, child)
+    finally:
+        if crew and stream.ended is not None and child.returncode is None:
+            crew.give_back(child)
+        else:
+            await dismiss(child)
+        (order.home / PID).unlink(missing_ok=True)
 
 
 def _note(home: Path, pid: int) -> None:
@@ -162,22 +153,7 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _environment() -> dict[str, str]:
-    """No token and no secret: the trainer needs none."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in KEPT or name.startswith(KEPT_PREFIXES)
-    }
-    root = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join(part for part in (root, kept.get("PYTHONPATH", "")) if part)
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
-
-
-async def _watch(
-    backend: Backend, order: Order, child: asyncio.subprocess.Process, tell: Tell
-) -> Outcome:
-    stream = _Stream(backend, tell)
+async def _watch(stream: "_Stream", order: Order, child: Child) -> Outcome:
     reading = asyncio.create_task(stream.read(child))
     halting = asyncio.create_task(order.halt.wait())
     tail = asyncio.create_task(_keep_tail(child, order.log))
@@ -192,18 +168,29 @@ async def _watch(
             wait = min(order.stall_s - quiet + 0.01, 1.0)
             await asyncio.wait(both, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         stopped = child.returncode is None and not reading.done()
-        grace_s = min(order.grace_s, order.patience()) if stopped else EXIT_S
-        await _end(child, grace_s, gently=stopped)
+        await _settle(stream, order, child, stopped=stopped)
         # Its last words are still in the pipe.
         await asyncio.wait((reading,), timeout=EXIT_S)
         made = await asyncio.to_thread(order.spec.output.is_file)
-        return _outcome(child.returncode, stream.last, made=made, stopped=stopped)
+        code = child.returncode if stream.ended is None else stream.ended
+        return _outcome(code, stream.last, made=made, stopped=stopped)
     finally:
-        await _end(child, 0)
-        await asyncio.wait((tail,), timeout=1)
+        if stream.ended is None:
+            await end(child, 0)
+            await asyncio.wait((tail,), timeout=1)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _settle(stream: "_Stream", order: Order, child: Child, *, stopped: bool) -> None:
+    """Until the run is over: asked to stop it, or waiting for its process to go."""
+    if stopped:
+        signal_group(child, signal.SIGTERM)
+        grace_s = min(order.grace_s, order.patience())
+        await gone(child, grace_s, lambda: stream.ended is not None)
+    if stream.ended is None:
+        await end(child, 0 if stopped else EXIT_S)
 
 
 def _outcome(code: int | None, last: Message | None, *, made: bool, stopped: bool) -> Outcome:
@@ -227,14 +214,15 @@ class _Stream:
 
     def __init__(self, backend: Backend, tell: Tell) -> None:
         self.last: Message | None = None
+        self.ended: int | None = None  # the code of a run whose process stays
         self.heard_at = time.monotonic()
         self._backend = backend
         self._tell = tell
 
-    async def read(self, child: asyncio.subprocess.Process) -> None:
+    async def read(self, child: Child) -> None:
         assert child.stdout is not None  # noqa: S101  it is a pipe
         rest = b""
-        while chunk := await child.stdout.read(CHUNK_BYTES):
+        while self.ended is None and (chunk := await child.stdout.read(CHUNK_BYTES)):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._hear(line)
@@ -247,12 +235,15 @@ class _Stream:
         message = self._backend.parse(line.decode("utf-8", "replace").strip()) if line else None
         if message is None:
             return
+        if isinstance(message, Ended):
+            self.ended = message.code
+            return
         self.last, self.heard_at = message, time.monotonic()
         if isinstance(message, Progress):
             self._tell(message)
 
 
-async def _keep_tail(child: asyncio.subprocess.Process, log: Path) -> None:
+async def _keep_tail(child: Child, log: Path) -> None:
     """The end of what the trainer said on its other channel; the beginning is thrown away."""
     assert child.stderr is not None  # noqa: S101  it is a pipe
     kept = bytearray()
@@ -264,24 +255,3 @@ async def _keep_tail(child: asyncio.subprocess.Process, log: Path) -> None:
         with suppress(OSError):
             # The process is over, or about to be: one small write holds nobody up.
             log.write_bytes(kept)  # noqa: ASYNC240
-
-
-async def _end(child: asyncio.subprocess.Process, grace_s: float, *, gently: bool = False) -> None:
-    """Nothing of the group is left afterwards."""
-    if gently:
-        _signal_group(child, signal.SIGTERM)
-    await _gone(child, grace_s)
-    _signal_group(child, signal.SIGKILL)
-    await _gone(child, math.inf)
-
-
-async def _gone(child: asyncio.subprocess.Process, within_s: float) -> None:
-    """Its own ``wait`` also waits for whoever has inherited its pipes, which may be long."""
-    until = time.monotonic() + within_s
-    while child.returncode is None and time.monotonic() < until:  # noqa: ASYNC110  nobody tells
-        await asyncio.sleep(LOOK_S)
-
-
-def _signal_group(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)

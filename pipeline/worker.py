@@ -22,6 +22,7 @@ from pictures import limits
 from pictures.sandbox import Cells
 from pipeline import artifact, train
 from pipeline.captions.describe import describer
+from pipeline.crew import Crew
 from pipeline.eyes import Eyes, config_of
 from pipeline.inspector import Inspector
 from pipeline.lease import Halt, Lease
@@ -181,6 +182,7 @@ async def serve(
         eyes=Eyes(config_of(settings, own_limits.face_score)),
         limits=own_limits,
         describe=describer(settings),
+        crew=_crew(settings, backend) if only_job is None else None,
     )
     bench = Bench(shop, stop, only_job)
     beside = [asyncio.create_task(bench.beat())]
@@ -198,10 +200,19 @@ async def serve(
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await asyncio.gather(shop.cells.close(), shop.eyes.close())
+        if shop.crew is not None:
+            await shop.crew.close()
         with suppress(DBAPIError):
             async with database.write() as tx:
                 await worker_store.gone(tx, bench.owner.name)
         await database.close()
+
+
+def _crew(settings: Settings, backend: Backend) -> Crew | None:
+    """A trainer that stays, where the backend has one and the operator wants it."""
+    if backend is not native or not settings.warm_minutes:
+        return None
+    return Crew(native.resident(60 * settings.warm_minutes))
 
 
 async def _tidy_up(shop: Shop, bench: Bench) -> None:

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=30.0, ge=0.5)
     drain_s: float = Field(default=60.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
+    warm_minutes: float = Field(default=10.0, ge=0)
     vision_url: str = ""
     vision_key: SecretStr | None = None
     vision_models: Annotated[tuple[str, ...], NoDecode] = ()

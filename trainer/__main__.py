@@ -1,25 +1,18 @@
-"""``python -m trainer run.json``: a run's file in, JSON lines out, an exit code at the end."""
+"""``python -m trainer run.json``: a run's file in, JSON lines out, an exit code at the end.
+
+``python -m trainer --serve SECONDS`` does one run after the other; see ``trainer.serve``.
+"""
 
 import os
-import signal
 import sys
 from pathlib import Path
 
 from trainer.run import Message, Phase, Progress, RunSpec, to_line
+from trainer.stop import Stop
 
 # Imported by the libraries if they are there, and never used by a training: half a second.
 UNUSED = ("peft", "scipy", "sklearn")
-
-
-class Stop:
-    """Set by SIGTERM, looked at after each step."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-        signal.signal(signal.SIGTERM, self._want)
-
-    def _want(self, *_: object) -> None:
-        self.wanted = True
+SERVE = "--serve"
 
 
 def prepare() -> None:
@@ -32,9 +25,7 @@ def prepare() -> None:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # "cannot be imported"
 
 
-def main(path: Path) -> int:
-    spec = RunSpec.from_json(path.read_text(encoding="utf-8"))
-    stop = Stop()
+def main(arguments: list[str]) -> int:
     # Standard output is ours alone: whatever a library prints goes where logs go.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
@@ -45,6 +36,14 @@ def main(path: Path) -> int:
         if speaks:
             lines.write(to_line(message) + "\n")
 
+    if arguments[0] == SERVE:
+        stop = Stop(busy=False)
+        prepare()
+        from trainer.serve import serve
+
+        return serve(say, stop, float(arguments[1]))
+    spec = RunSpec.from_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    stop = Stop(busy=True)
     say(Progress(phase=Phase.LOADING, total=spec.params.max_steps))
     prepare()
     from trainer import job
@@ -53,4 +52,4 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

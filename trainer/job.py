@@ -20,7 +20,7 @@ def run(
     """The exit code; the last message says how it ended."""
     spec.work.mkdir(parents=True, exist_ok=True)
     while True:
-        planned = replan.read(spec)
+        planned = loop.settled(replan.read(spec))
         try:
             failures.make_base(planned)
             say(loop.train(planned, say, stopping, shelf(planned)))

@@ -43,6 +43,7 @@ def train(spec: RunSpec, say: Say, stopping: Stopping, shelf: Model | None = Non
         return Run(spec=spec, work=work, pairs=pairs, prompts=prompts, say=say).go(stopping)
     finally:
         lora.remove(pairs)
+        step.restore(model)
 
 
 def settled(spec: RunSpec) -> RunSpec:

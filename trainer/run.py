@@ -151,7 +151,14 @@ class Failed:
     detail: str
 
 
-Message = Progress | Sampled | Replanned | Finished | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A trainer that stays is done with a run; ``code`` would have been its exit code."""
+
+    code: int
+
+
+Message = Progress | Sampled | Replanned | Finished | Failed | Ended
 
 
 def to_line(message: Message) -> str:
@@ -159,13 +166,9 @@ def to_line(message: Message) -> str:
 
 
 KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Progress, Sampled, Replanned, Finished, Failed)
+    kind.__name__: kind for kind in (Progress, Sampled, Replanned, Finished, Failed, Ended)
 }
-ENUMS: dict[str, Callable[[Any], Any]] = {"phase": Phase, "cause": Failure, "code": Failure}
-
-
-def _same(value: Any) -> Any:
-    return value
+ENUMS: dict[str, Callable[[Any], Any]] = {"phase": Phase, "cause": Failure}
 
 
 def from_line(line: str) -> Message | None:
@@ -175,6 +178,7 @@ def from_line(line: str) -> Message | None:
     try:
         raw = json.loads(line)
         kind = KINDS[raw.pop("type", "")]
-        return kind(**{name: ENUMS.get(name, _same)(value) for name, value in raw.items()})
+        enums = ENUMS | ({"code": Failure} if kind is Failed else {})
+        return kind(**raw | {name: enums[name](raw[name]) for name in enums.keys() & raw.keys()})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

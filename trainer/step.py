@@ -42,6 +42,17 @@ def prepare(work: Work) -> None:
             network.train()
 
 
+def restore(model: Model) -> None:
+    """The networks as they were loaded: the next run may want it otherwise."""
+    for network in (model.denoiser, *model.encoders.values()):
+        if network.training:
+            if hasattr(network, "disable_gradient_checkpointing"):
+                network.disable_gradient_checkpointing()
+            else:
+                network.gradient_checkpointing_disable()
+            network.eval()
+
+
 @contextmanager
 def at_rest(work: Work) -> Iterator[None]:
     """Networks as they are used, not trained."""

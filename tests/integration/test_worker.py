@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import run, train, worker
+from pipeline import crew, run, train, worker
 from storage import host, job_release, job_store
 from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database
@@ -324,7 +324,7 @@ async def test_the_redis_of_ours_is_private(tmp_path: Path) -> None:
 async def test_the_trainer_sees_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "secret")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    seen = train._environment()
+    seen = crew.environment()
     assert "secret" not in seen.values()
     assert seen["CUDA_VISIBLE_DEVICES"] == "0"
     assert os.environ["TELEGRAM_BOT_TOKEN"] == "secret"

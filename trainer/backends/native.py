@@ -7,10 +7,24 @@ from trainer.run import Message, RunSpec, from_line
 
 
 def command(spec: RunSpec, workdir: Path) -> list[str]:
-    """Write the run's file into ``workdir`` and return what starts the run."""
+    """Write the run's file into ``workdir`` and return what starts the run. One that is to use
+    several devices is started by accelerate, once for each.
+    """
     path = workdir / "run.json"
     path.write_text(spec.to_json(), encoding="utf-8")
-    return [sys.executable, "-m", "trainer", str(path)]
+    if spec.devices == 1:
+        return [sys.executable, "-m", "trainer", str(path)]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+    if spec.device == "cpu":
+        launch[-1] = "--cpu"
+    count = ["--num_processes", str(spec.devices), "--num_machines", "1"]
+    plain = ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    return [*launch, *count, *plain, "-m", "trainer", str(path)]
+
+
+def resident(idle_s: float) -> list[str]:
+    """What starts a trainer that takes the paths of such files on its standard input."""
+    return [sys.executable, "-m", "trainer", "--serve", str(idle_s)]
 
 
 def parse(line: str) -> Message | None:
