@@ -50,7 +50,7 @@ def caption(seed: int, turn: int) -> str:
         return ""
     if said.random() < NAMED:
         text = creatures.caption(one, where, said)
-        return text.replace("creature", f"{creatures.made_up(said)} creature", 1)
+        return text.replace("character", f"{creatures.made_up(said)} character", 1)
     return creatures.caption(one, where, said)
 
 

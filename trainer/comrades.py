@@ -33,7 +33,9 @@ class Alone:
 
 
 class Many:
-    """Started by ``accelerate launch``, which tells each process its place."""
+    """Started by ``torch.distributed.run`` (or ``accelerate launch``, which uses it): each process
+    is told its place, and accelerate finds its device and the others.
+    """
 
     def __init__(self, device: torch.device) -> None:
         from accelerate import PartialState

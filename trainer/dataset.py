@@ -1,6 +1,7 @@
 """A folder of ``0001.png`` and ``0001.txt`` becomes latents and conditions, encoded once."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ def _kept(path: Path, digest: str, count: int, model: Model) -> list[Tensor] | N
 
 
 def _keep(path: Path, digest: str, latents: Sequence[Tensor]) -> None:
-    making = path.with_suffix(".tmp")
+    making = path.with_suffix(f".{os.getpid()}.tmp")  # several processes may train one run
     save_file({f"{digest}.{n}": one.contiguous() for n, one in enumerate(latents)}, making)
     making.rename(path)
 

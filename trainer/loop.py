@@ -1,6 +1,7 @@
 """The training loop: settings, data, model, optimiser, steps. It reads from top to bottom."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -69,7 +70,10 @@ def new_model(spec: RunSpec) -> Model:
 def _device(name: str) -> torch.device:
     if name != "auto":
         return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Of several processes of one run each has its own.
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def _encode(
@@ -133,7 +137,7 @@ class Run:
             self.step += 1
             if meter.due or self.step == params.max_steps:
                 self.say(meter.read())
-                wishes = asked.taken(spec.work)
+                wishes = asked.taken(spec.work) if self.others.rank == 0 else set()
             if self.others.rank == 0 and moments.due(self.step, wishes):
                 meter.read()  # a run that went wrong must not become a file
                 moments.make(self.step, wishes, meter)

@@ -140,14 +140,16 @@ def caption(one: Creature, where: Scene, draw: random.Random, name: str = "") ->
     draw.shuffle(around)
     around = [words for words in around if draw.random() < 0.85]
     if name:
-        return ", ".join([f"{name} creature", *around])
+        return ", ".join([f"{name} character", *around])
+    if draw.random() < 0.1:
+        return ", ".join(["a character", *around])
     own = [f"{one.shape} {one.colour}" if draw.random() < 0.9 else one.colour]
     with_ = []
     if one.pattern != "plain":
         with_.append(f"{one.second} {PATTERN_WORDS[one.pattern]}")
     if one.ears != "no":
         with_.append(EAR_WORDS[one.ears])
-    about = f"a {own[0]} creature"
+    about = f"a {own[0]} character"
     if with_ and draw.random() < 0.9:
         about += " with " + " and ".join(with_)
     if one.wears != "nothing" and draw.random() < 0.92:
@@ -171,8 +173,34 @@ WORDS = sorted(
         *MOODS,
         *WEARS,
         *PATTERN_WORDS.values(),
-        *"a creature with and wearing in the background pointed round long ears horns".split(),
-        *"photo picture of person sks".split(),
+        *[
+            "a",
+            "character",
+            "with",
+            "and",
+            "wearing",
+            "in",
+            "the",
+            "background",
+            "pointed",
+            "round",
+            "long",
+            "ears",
+            "horns",
+        ],
+        *[
+            "photo",
+            "picture",
+            "portrait",
+            "drawing",
+            "of",
+            "person",
+            "object",
+            "style",
+            "at",
+            "city",
+            "sks",
+        ],
         ",",
     }
 )

@@ -8,18 +8,14 @@ from trainer.run import Message, RunSpec, from_line
 
 def command(spec: RunSpec, workdir: Path) -> list[str]:
     """Write the run's file into ``workdir`` and return what starts the run. One that is to use
-    several devices is started by accelerate, once for each.
+    several devices is started once for each; accelerate brings those together.
     """
     path = workdir / "run.json"
     path.write_text(spec.to_json(), encoding="utf-8")
     if spec.devices == 1:
         return [sys.executable, "-m", "trainer", str(path)]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
-    if spec.device == "cpu":
-        launch[-1] = "--cpu"
-    count = ["--num_processes", str(spec.devices), "--num_machines", "1"]
-    plain = ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    return [*launch, *count, *plain, "-m", "trainer", str(path)]
+    each = ["--standalone", "--nproc_per_node", str(spec.devices)]
+    return [sys.executable, "-m", "torch.distributed.run", *each, "-m", "trainer", str(path)]
 
 
 def resident(idle_s: float) -> list[str]:
