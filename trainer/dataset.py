@@ -47,6 +47,7 @@ class Dataset:
     sizes: tuple[Size, ...]
     masks: tuple[Tensor | None, ...]
     captions: tuple[str, ...]
+    paths: tuple[Path, ...]
     held_out: int
     digest: str
     conditions: tuple[Condition, ...] | None = None
@@ -110,6 +111,7 @@ def encode(
         sizes=tuple((one.shape[2], one.shape[1]) for one in pixels),
         masks=tuple(masks) if params.masked else (None,) * len(masks),
         captions=tuple(one.caption for one in pictures),
+        paths=tuple(one.path for one in pictures),
         held_out=params.hold_out,
         digest=digest.hexdigest(),
     )

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,10 @@ def keys(pair: Pair, traits: Traits) -> tuple[str, str]:
     """
     part = traits.parts[pair.part]
     path = pair.path if pair.path.startswith(part.level) else part.level + pair.path
+    for ours, theirs in part.renamed:
+        if path.startswith(ours):
+            path = theirs + path.removeprefix(ours)
+            break
     if traits.layout == "kohya":
         name = f"{part.prefix}_{path.replace('.', '_')}"
         return f"{name}.lora_down.weight", f"{name}.lora_up.weight"
@@ -126,6 +131,16 @@ def write(output: Path, pairs: Sequence[Pair], work: Work, name: str, steps: int
     making = output.with_name(f".{output.name}.tmp")
     making.write_bytes(to_bytes(tensors, metadata))
     check(making, pairs, work.family.TRAITS)
+    with making.open("rb") as file:
+        os.fsync(file.fileno())
+    making.rename(output)
+
+
+def copy(saved: Path, output: Path) -> None:
+    """A saved step, which was checked when it was written, as the output."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    making = output.with_name(f".{output.name}.tmp")
+    shutil.copyfile(saved, making)
     with making.open("rb") as file:
         os.fsync(file.fileno())
     making.rename(output)

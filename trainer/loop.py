@@ -117,43 +117,55 @@ class Run:
     digest: str = field(init=False)
 
     def go(self, stopping: Stopping) -> Finished:
-        spec, params, model = self.spec, self.spec.params, self.work.model
-        self.weights = lora.weights(self.pairs)
-        self.optimizer = optimizers.make(self.pairs, self.work.family.TRAITS, params)
-        # Half precision has no room for small gradients; the others need no scale.
-        self.scaler = torch.amp.GradScaler(model.device.type, enabled=params.precision == "fp16")
-        self.others = comrades.find(spec.devices, model.device)
-        self.digest = checkpoint.digest_of(params, self.work.data.digest)
-        step.prepare(self.work)
-
-        meter = Meter(total=params.max_steps)
-        self._resume(meter)
+        spec, total = self.spec, self.spec.params.max_steps
+        meter = self._prepare()
         moments = Moments(spec, self.work, self.pairs, self.prompts, self.say)
         saved_at = time.monotonic()
         wishes: set[Wish] = set()
         self.say(meter.progress())
-        while self.step < params.max_steps:
+        while self.step < total:
             meter.add(self._step(), self.step + 1)
             self.step += 1
-            if meter.due or self.step == params.max_steps:
+            if meter.due or self.step == total:
                 self.say(meter.read())
-                wishes = asked.taken(spec.work) if self.others.rank == 0 else set()
+                wishes = self._heard(moments, meter)
             if self.others.rank == 0 and moments.due(self.step, wishes):
                 meter.read()  # a run that went wrong must not become a file
                 moments.make(self.step, wishes, meter)
-            stop = self.others.agree(stopping())
-            over = self.others.agree(Wish.FINISH in wishes)
+            over = self.others.agree(Wish.FINISH in wishes or moments.over)
+            stop = self.others.agree(stopping()) and not over
+            wishes = set()
             if stop or over or time.monotonic() - saved_at > spec.checkpoint_every_s:
                 meter.read()
                 self._save(meter)
                 saved_at = time.monotonic()
-            if stop and not over:
+            if stop:
                 raise StoppedError
             if over:
                 break
         if self.others.rank:
             return Finished(steps=self.step, loss=meter.loss)
         return moments.finish(self.step, meter)
+
+    def _prepare(self) -> Meter:
+        params, model = self.spec.params, self.work.model
+        self.weights = lora.weights(self.pairs)
+        self.optimizer = optimizers.make(self.pairs, self.work.family.TRAITS, params)
+        # Half precision has no room for small gradients; the others need no scale.
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=params.precision == "fp16")
+        self.others = comrades.find(self.spec.devices, model.device)
+        self.digest = checkpoint.digest_of(params, self.work.data.digest)
+        step.prepare(self.work)
+        meter = Meter(total=params.max_steps)
+        self._resume(meter)
+        return meter
+
+    def _heard(self, moments: Moments, meter: Meter) -> set[Wish]:
+        """What was asked for since the last report; only one process of several answers."""
+        if self.others.rank:
+            return set()
+        moments.note(meter)
+        return asked.taken(self.spec.work)
 
     def _step(self) -> Tensor:
         """One step of the optimizer, from all its batches; their mean loss, on the device."""

@@ -94,7 +94,8 @@ def inject(model: Model, traits: Traits, params: TrainParams) -> list[Pair]:
 def _chosen(network: Any, part: Part, targets: str) -> Iterator[tuple[str, nn.Module]]:
     ends = part.attention + (part.rest if targets == "all" else ())
     for path, layer in network.named_modules():
-        if type(layer) in KINDS and any(f".{path}".endswith(f".{end}") for end in ends):
+        meant = path.startswith(part.within) and any(f".{path}".endswith(f".{end}") for end in ends)
+        if meant and type(layer) in KINDS:
             yield path, layer
 
 

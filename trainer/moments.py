@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from trainer import export, lora, proof, samples, step
+from PIL import Image
+
+from trainer import chart, export, history, judge, lora, proof, samples, scores, step
 from trainer.asked import Wish
 from trainer.families.family import Condition
 from trainer.meter import Meter
 from trainer.run import SAVED, Finished, Message, Phase, RunSpec, Sampled
+
+PATIENCE = 3  # scores without a better one, and the run has come to its end
 
 
 def steps_at(shares: Sequence[float], total: int) -> set[int]:
@@ -32,6 +37,18 @@ class Moments:
         self._save = steps_at(spec.save_at, total) | self._sample
         self._spec, self._work, self._pairs = spec, work, pairs
         self._prompts, self._say = prompts, say
+        self._references: list[judge.Vector] = []
+        self.over = self._is_over()
+
+    def _is_over(self) -> bool:
+        """No score has become better for a while, and the run is to end then."""
+        early = self._spec.params.early_stop
+        return early and scores.plateau(scores.read(self._spec.work), PATIENCE)
+
+    def note(self, meter: Meter) -> None:
+        """A point of the loss's curve."""
+        if meter.mean is not None:
+            history.append(self._spec.work, meter.step, meter.mean)
 
     def due(self, number: int, wishes: set[Wish]) -> bool:
         return bool(wishes) or number in self._save
@@ -39,32 +56,70 @@ class Moments:
     def make(self, number: int, wishes: set[Wish], meter: Meter) -> None:
         """Save the step; draw its samples if it is time for them, or somebody asked."""
         self._saved(number)
+        drawn: list[Image.Image] = []
         if self._spec.prompts and (number in self._sample or wishes & {Wish.SAMPLE, Wish.FINISH}):
             self._say(meter.progress(Phase.SAMPLING))
-            self._draw(number)
+            drawn = self._draw(number)
             self._say(meter.progress())
+        self._score(number, drawn)
+        self.over = self._is_over()
         meter.pause()
 
     def finish(self, number: int, meter: Meter) -> Finished:
         """The file, and the proof that it is one."""
         self._say(meter.progress(Phase.SAVING))
         spec = self._spec
-        export.write(spec.output, self._pairs, self._work, spec.output.stem, number)
+        choice = scores.choose(scores.read(spec.work))
+        best = choice.step if choice else number
+        chosen = self._path(best)
+        if spec.params.pick == "best" and best != number and chosen.exists():
+            export.copy(chosen, spec.output)
+        else:
+            best = number
+            export.write(spec.output, self._pairs, self._work, spec.output.stem, number)
         proof.of_file(spec.output, self._work, self._pairs)
-        return Finished(steps=number, loss=meter.loss, taken=number)
+        chart.draw(spec.work)
+        recommended = choice.step if choice else None
+        return Finished(steps=number, loss=meter.loss, recommended=recommended, taken=best)
+
+    def _path(self, number: int) -> Path:
+        return self._spec.work / SAVED / f"{number:06}.safetensors"
 
     def _saved(self, number: int) -> None:
-        path = self._spec.work / SAVED / f"{number:06}.safetensors"
-        export.write(path, self._pairs, self._work, self._spec.output.stem, number)
+        export.write(self._path(number), self._pairs, self._work, self._spec.output.stem, number)
 
-    def _draw(self, number: int) -> None:
+    def _draw(self, number: int) -> list[Image.Image]:
         work = self._work
         conditions = self._prompts
-        if conditions is None:
-            conditions = samples.encode(self._spec.prompts, work.family, work.model)
         with step.at_rest(work):
+            if conditions is None:
+                with step.autocast(work.model, work.params):
+                    conditions = samples.encode(self._spec.prompts, work.family, work.model)
             pictures = samples.draw(
                 self._spec.prompts, conditions, work.family, work.model, work.params
             )
         path = samples.write(self._spec.work, number, pictures)
         self._say(Sampled(step=number, grid=str(path)))
+        return pictures
+
+    def _score(self, number: int, drawn: Sequence[Image.Image]) -> None:
+        """Only samples with the trigger are to be like the photos."""
+        work, trigger = self._work, self._spec.params.trigger
+        asked = zip(self._spec.prompts, drawn, strict=False)
+        shown = [picture for prompt, picture in asked if trigger in prompt.text]
+        likeness = spoilt = held_out = None
+        if shown:
+            likeness = judge.likeness([judge.embed(one) for one in shown], self._photos())
+            spoilt = sum(judge.is_spoilt(one) for one in shown) / len(shown)
+        if work.data.held_out:
+            with step.at_rest(work):
+                held_out = step.held_out_loss(work)
+        scored = scores.Scored(step=number, likeness=likeness, spoilt=spoilt, held_out=held_out)
+        scores.append(self._spec.work, scored)
+
+    def _photos(self) -> list[judge.Vector]:
+        if not self._references:
+            for path in self._work.data.paths:
+                with Image.open(path, formats=("PNG",)) as opened:
+                    self._references.append(judge.embed(opened))
+        return self._references

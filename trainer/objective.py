@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+LONG = 4300  # tokens
+
 
 class Objective(Protocol):
     """Training asks for ``draw``, ``noisy``, ``target`` and ``weight``; samples for ``course`` and
@@ -106,12 +108,16 @@ class Flow:
 
     ``shift`` moves all times towards noise (its equation 23). With ``base`` and ``most``, two
     pairs of (tokens, mu), the shift is e**mu with mu on the line through both, as FLUX has it;
-    ``patch`` x ``patch`` latents are one token.
+    ``patch`` x ``patch`` latents are one token. With ``base_of_ten`` and ``most_of_ten`` a course
+    is shifted by its steps, too, as FLUX.2 has it: at 10 steps on the line through these two, at
+    200 on the other's, between them in proportion; from ``LONG`` tokens on it is the other's.
     """
 
     shift: float = 1.0
     base: tuple[float, float] | None = None
     most: tuple[float, float] | None = None
+    base_of_ten: tuple[float, float] | None = None
+    most_of_ten: tuple[float, float] | None = None
     patch: int = 2
 
     def draw(self, count: int, tokens: int, generator: torch.Generator) -> Tensor:
@@ -129,21 +135,28 @@ class Flow:
         return torch.ones_like(times)
 
     def course(self, steps: int, tokens: int) -> Tensor:
-        return self._shifted(torch.linspace(1, 0, steps + 1), tokens)
+        return self._shifted(torch.linspace(1, 0, steps + 1), tokens, steps)
 
     def step(self, noisy: Tensor, answer: Tensor, time: Tensor, after: Tensor) -> Tensor:
         """Euler."""
         return noisy + (after - time) * answer
 
-    def _shifted(self, times: Tensor, tokens: int) -> Tensor:
-        factor = self._factor(tokens / self.patch**2)
+    def _shifted(self, times: Tensor, tokens: int, steps: int = 200) -> Tensor:
+        factor = self._factor(tokens / self.patch**2, steps)
         return factor * times / (1 + (factor - 1) * times)
 
-    def _factor(self, tokens: float) -> float:
+    def _factor(self, tokens: float, steps: int) -> float:
         if self.base is None or self.most is None:
             return self.shift
-        slope = (self.most[1] - self.base[1]) / (self.most[0] - self.base[0])
-        return math.exp(self.base[1] + slope * (tokens - self.base[0]))
+        mu = _on_line(self.base, self.most, tokens)
+        if self.base_of_ten and self.most_of_ten and tokens <= LONG:
+            of_ten = _on_line(self.base_of_ten, self.most_of_ten, tokens)
+            mu += (of_ten - mu) * (200 - steps) / 190
+        return math.exp(mu)
+
+
+def _on_line(one: tuple[float, float], other: tuple[float, float], x: float) -> float:
+    return one[1] + (other[1] - one[1]) / (other[0] - one[0]) * (x - one[0])
 
 
 def weighted_mse(

@@ -8,6 +8,7 @@ TRIGGER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,31}")
 CLASS_WORD = re.compile(r"[A-Za-z][A-Za-z ]{0,31}")
 
 FAMILIES = ("sd15", "sdxl", "flux", "flux2", "zimage", "qwen")
+TEXT_TRAINED = ("sd15", "sdxl")  # whose text encoders can get pairs, too
 SCHEDULES = ("constant", "cosine", "linear")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TARGETS = ("attention", "all")
@@ -105,5 +106,7 @@ class TrainParams:
         ):
             if not (math.isfinite(value) and low <= value <= high):
                 raise ValueError(f"{what} {value:g} is outside {low:g}..{high:g}.")
+        if self.text_encoder_lr and self.family not in TEXT_TRAINED:
+            raise ValueError(f"the text encoder of {self.family} is not trained: its rate is 0.")
         if self.resolution % 8:
             raise ValueError(f"resolution {self.resolution} is not a multiple of 8.")

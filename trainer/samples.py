@@ -1,6 +1,7 @@
 """Pictures of what the training has come to: fixed prompts, fixed seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,10 +39,21 @@ def draw(
     if model.vae is None:
         family.load_vae(model)
     pictures = []
-    for prompt, condition in zip(prompts, conditions, strict=False):
-        latents = _latents(prompt, (condition, conditions[-1]), family, model, params)
-        pictures.append(_picture(family.decode(model, latents)))
+    with _guided(model, family.TRAITS.guidance):
+        for prompt, condition in zip(prompts, conditions, strict=False):
+            latents = _latents(prompt, (condition, conditions[-1]), family, model, params)
+            pictures.append(_picture(family.decode(model, latents)))
     return pictures
+
+
+@contextmanager
+def _guided(model: Model, guidance: float) -> Iterator[None]:
+    """What a distilled denoiser is told while it draws; the others are not asked."""
+    learning, model.guidance = model.guidance, guidance
+    try:
+        yield
+    finally:
+        model.guidance = learning
 
 
 def _latents(

@@ -5,6 +5,7 @@ random state.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,29 +35,35 @@ def prepare(work: Work) -> None:
     libraries do it for a network that is in training mode; nothing else of ours depends on it.
     """
     if work.params.gradient_checkpointing:
-        for network in (work.model.denoiser, *work.model.encoders.values()):
-            if hasattr(network, "enable_gradient_checkpointing"):
-                network.enable_gradient_checkpointing()
-            else:
-                network.gradient_checkpointing_enable()
+        for network in _networks(work.model):
+            _switch(network, "enable")
             network.train()
 
 
 def restore(model: Model) -> None:
     """The networks as they were loaded: the next run may want it otherwise."""
-    for network in (model.denoiser, *model.encoders.values()):
+    for network in _networks(model):
         if network.training:
-            if hasattr(network, "disable_gradient_checkpointing"):
-                network.disable_gradient_checkpointing()
-            else:
-                network.gradient_checkpointing_disable()
+            _switch(network, "disable")
             network.eval()
+
+
+def _networks(model: Model) -> tuple[Any, ...]:
+    return (model.denoiser, *model.encoders.values())
+
+
+def _switch(network: Any, way: str) -> None:
+    """diffusers and transformers name it differently."""
+    name = f"{way}_gradient_checkpointing"
+    if not hasattr(network, name):
+        name = f"activation_checkpointing_{way}"
+    getattr(network, name)()
 
 
 @contextmanager
 def at_rest(work: Work) -> Iterator[None]:
     """Networks as they are used, not trained."""
-    busy = [one for one in (work.model.denoiser, *work.model.encoders.values()) if one.training]
+    busy = [one for one in _networks(work.model) if one.training]
     for network in busy:
         network.eval()
     try:

@@ -258,7 +258,8 @@ def test_training_lowers_the_loss_on_its_pictures(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:
     seen: list[Message] = []
-    spec = spec_of(base, pictures, tmp_path, max_steps=150, learning_rate=1e-2, min_snr_gamma=0.0)
+    rates = {"learning_rate": 1e-2, "min_snr_gamma": 0.0, "max_grad_norm": 0.0}
+    spec = spec_of(base, pictures, tmp_path, max_steps=150, **rates)
     spec.work.mkdir()
     loop.train(spec, seen.append, lambda: False)
     losses = [one.loss for one in seen if isinstance(one, Progress) and one.loss is not None]

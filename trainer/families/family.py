@@ -22,13 +22,17 @@ class BaseError(Exception):
 class Part:
     """A network that gets pairs: how its keys begin in the file, and which of its modules are
     meant by "attention" and, beside those, by "all" (the ends of their paths). ``level`` stands
-    before every path in the file where the library has dropped it.
+    before every path in the file where the library has dropped it; ``renamed`` are beginnings of
+    paths and what they are in the file. Modules whose paths begin otherwise than one of ``within``
+    are not meant.
     """
 
     prefix: str
     attention: tuple[str, ...]
     rest: tuple[str, ...]
     level: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    within: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +61,14 @@ class Model:
     """A base model whose networks are loaded one after the other, each where it is needed.
 
     ``path`` is a diffusers folder or one ``.safetensors``; ``encoders`` by the name of their part.
+    ``guidance`` is what a denoiser whose guidance is distilled is told: 1 while it learns.
     """
 
     path: Path
     dtype: torch.dtype
     device: torch.device
     prediction: str = "auto"
+    guidance: float = 1.0
     denoiser: Any = None
     objective: Objective | None = None
     encoders: dict[str, Any] = field(default_factory=dict)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from trainer.families.family import Condition, Model, Part, Traits
+from trainer import architectures, single_file
+from trainer.families.family import BaseError, Condition, Model, Part, Traits
 from trainer.objective import Diffusion
+from trainer.single_file import Piece
 
 TRAITS = Traits(
     base_version="sd_v1",
@@ -34,36 +35,50 @@ SAFE: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
 
 
 def load_text(model: Model) -> None:
-    encoder = CLIPTextModel.from_pretrained(model.path / "text_encoder", dtype=model.dtype, **SAFE)
-    tokenizer = CLIPTokenizer.from_pretrained(model.path / "tokenizer", local_files_only=True)
-    model.encoders["te"] = _frozen(encoder, model)
-    model.tokenizers["te"] = tokenizer
+    model.encoders["te"] = network(model, architectures.SD15_TEXT)
+    model.tokenizers["te"] = tokenizer(model, "tokenizer")
 
 
 def load_vae(model: Model) -> None:
-    vae = AutoencoderKL.from_pretrained(
-        model.path, subfolder="vae", torch_dtype=model.dtype, **SAFE
-    )
-    model.vae = _frozen(vae, model)
+    model.vae = network(model, architectures.SD15_VAE)
 
 
 def load_denoiser(model: Model) -> None:
-    unet = UNet2DConditionModel.from_pretrained(
-        model.path, subfolder="unet", torch_dtype=model.dtype, **SAFE
-    )
-    model.denoiser = _frozen(unet, model)
-    scheduler = DDIMScheduler.from_pretrained(
-        model.path, subfolder="scheduler", local_files_only=True
-    )
+    model.denoiser = network(model, architectures.SD15_UNET)
+    model.objective = objective(model)
+
+
+def network(model: Model, piece: Piece, dtype: torch.dtype | None = None) -> Any:
+    """From the folder or the one file; frozen, on the model's device."""
+    dtype = dtype or model.dtype
+    if model.path.is_file():
+        found = single_file.load(model.path, piece, dtype, model.device)
+    else:
+        found = piece.kind.from_pretrained(model.path / piece.folder, torch_dtype=dtype, **SAFE)
+    return found.requires_grad_(requires_grad=False).to(model.device)
+
+
+def tokenizer(model: Model, folder: str) -> Any:
+    if model.path.is_file():
+        return single_file.tokenizer(model.path, folder)
+    return single_file.read_tokenizer(model.path / folder)
+
+
+def objective(model: Model) -> Diffusion:
+    """What the base model was trained for, unless the run says otherwise."""
+    scheduler: Any
+    if model.path.is_file():
+        scheduler = single_file.scheduler(model.path)
+    else:
+        scheduler = DDIMScheduler.from_pretrained(
+            model.path, subfolder="scheduler", local_files_only=True
+        )
     kind = model.prediction
-    model.objective = Diffusion(
-        scheduler.alphas_cumprod.to(model.device),
-        scheduler.config.prediction_type if kind == "auto" else kind,
-    )
-
-
-def _frozen(part: Any, model: Model) -> Any:
-    return part.requires_grad_(requires_grad=False).to(model.device)
+    if kind == "auto":
+        kind = scheduler.config.prediction_type
+    if kind == "epsilon" and not scheduler.alphas_cumprod.all():
+        raise BaseError("pure noise says nothing of its noise: this base needs v_prediction")
+    return Diffusion(scheduler.alphas_cumprod.to(model.device), kind)
 
 
 def encode_prompts(model: Model, captions: Sequence[str]) -> list[Condition]:
