@@ -30,7 +30,7 @@ from storage.job import MIN_PHOTOS, JobState
 DRAFT_VERBS = frozenset(
     {
         *("kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"),
-        *("look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
+        *("sample", "look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
         *("quality", "captions", "caption", "again", "wordin", "wordout", "lint", "summary"),
     }
 )
@@ -221,6 +221,7 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.TRIGGER, "text"): answers.choose_trigger,
     (State.BASE, "base"): answers.choose_base,
     (State.BASE, "text"): answers.choose_base,
+    (State.PHOTOS, "sample"): _keep,  # the photos come as photos do
     (State.PHOTOS, "done"): collecting.close_photos,
     (State.PHOTOS, "/done"): collecting.close_photos,
     (State.PHOTOS, "more"): collecting.close_photos,

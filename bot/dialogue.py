@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
-from bot import draft
+from bot import draft, samples
 from bot.conversation import step
 from bot.darkroom import shown_prefix
 from bot.draft import Conversation
@@ -99,11 +99,12 @@ class Dialogue:
 
     async def _receive(self, incoming: Incoming) -> None:
         events = [] if incoming.event is None else [incoming.event]
-        if incoming.attachments:
+        attachments = incoming.attachments or await self._samples(incoming)
+        if attachments:
             # A request may bring many large files; few of them are in memory at once.
             gate = asyncio.Semaphore(TAKEN_AT_ONCE)
             taken = await asyncio.gather(
-                *(self._take(one, incoming.platform, gate) for one in incoming.attachments)
+                *(self._take(one, incoming.platform, gate) for one in attachments)
             )
             events += [event for some in taken for event in some]
         async with self._locks[incoming.chat]:
@@ -121,6 +122,17 @@ class Dialogue:
             await self.notifier.send_again(job_id)
         if after.jobs_changed:
             self.notifier.wake()
+
+    async def _samples(self, incoming: Incoming) -> tuple[Attachment, ...]:
+        """The demo's photos, where its button was pressed in the draft that shows it."""
+        event = incoming.event
+        if not isinstance(event, Choice) or event.verb != "sample":
+            return ()
+        async with self.database.read() as tx:
+            stored = await conversation_store.load(tx, incoming.chat)
+        conversation = draft.from_json(stored.text) if stored else Conversation()
+        wanted = conversation.state is draft.State.PHOTOS and conversation.draft == event.draft
+        return samples.attachments() if wanted and not conversation.photos else ()
 
     async def _compare(self, chat: str, events: list[Event]) -> None:
         """What takes time is done before the transaction, and remembered."""

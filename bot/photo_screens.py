@@ -7,6 +7,7 @@ from bot.facts import Facts
 from bot.review import Review, captions_of, review
 from bot.screen import Button, Line, Picture, Tile
 from pictures.verdict import PERSON, Choice, Level, Remark, Shot, Verdict
+from storage.bases import DEMO
 from storage.job import MAX_PHOTOS, MIN_PHOTOS, Args
 
 MOST_LINES = 8  # about single photos; the contact sheet has them all
@@ -25,7 +26,9 @@ def tally(conversation: Conversation, facts: Facts) -> Part:
     cancel = Button(label="button.cancel", verb="drop", draft=draft, danger=True)
     if not conversation.uploads:
         args: Args = {"name": name, "least": MIN_PHOTOS, "most": MAX_PHOTOS}
-        return (Line(key="ask.photos", args=args), where_photos_go(facts)), ((cancel,),)
+        own = Button(label="button.sample", verb="sample", draft=draft)
+        rows = ((own,), (cancel,)) if conversation.base == DEMO else ((cancel,),)
+        return (Line(key="ask.photos", args=args), where_photos_go(facts)), rows
     found = review(conversation, facts)
     count = len(conversation.photos)
     lines = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
 
+import trainer
 from storage.job import MIN_PHOTOS
 from trainer.params import FAMILIES
 from trainer.presets import Overrides, params_for
@@ -40,24 +41,25 @@ class Base:
 
     @property
     def installed(self) -> bool:
-        """The demo is made when it is first trained; others must lie on the disk."""
-        return self.id == DEMO or self.path.exists()
+        return self.path.exists()
 
 
-def demo(data_dir: Path) -> Base:
+def demo() -> Base:
+    """A miniature that knows drawn creatures, and comes with the program."""
     return Base(
         id=DEMO,
         title="Demo (a miniature, for trying out)",
         family="sd15",
-        path=data_dir / "bases" / DEMO,
-        overrides=Overrides(resolution=64, rank=4, learning_rate=1e-3, steps=150),
+        path=Path(trainer.__file__).parent / "demo",
+        overrides=Overrides(resolution=128, rank=8, learning_rate=1e-3, steps=300),
+        square=True,
         minutes=1.0,
     )
 
 
 def load(data_dir: Path, file: Path | None) -> dict[str, Base]:
     """The operator's bases by id, the demo first."""
-    bases = {DEMO: demo(data_dir)}
+    bases = {DEMO: demo()}
     path = file or data_dir / "bases.toml"
     if file is None and not path.exists():
         return bases

@@ -11,6 +11,8 @@ from typing import Self
 
 import psutil
 
+from tests import tiny_base
+
 START_S = 60.0
 STOP_S = 30.0
 ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
@@ -45,6 +47,7 @@ class Service:
 
     async def start(self) -> Self:
         """Returns when the address was printed, as a person would wait for it."""
+        await asyncio.to_thread(tiny_base.lay, self.data)
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "lorabot", "up"),

@@ -3,7 +3,6 @@
 import torch
 from safetensors import SafetensorError
 
-from trainer import demo_base
 from trainer.dataset import EmptyDatasetError
 from trainer.export import ArtifactError
 from trainer.families.family import BaseError
@@ -11,13 +10,8 @@ from trainer.meter import DivergedError
 from trainer.optimizers import MissingOptimizerError
 from trainer.run import Failure, RunSpec
 
-DEMO = "demo"
 
-
-def make_base(spec: RunSpec) -> None:
-    """The demo base is made when it is first needed; any other has to be there."""
-    if spec.params.base_model == DEMO and not spec.base.exists():
-        demo_base.make(spec.base)
+def check_base(spec: RunSpec) -> None:
     whole = spec.base.is_file() and spec.base.suffix == ".safetensors"
     if not (whole or (spec.base / "model_index.json").is_file()):
         raise BaseError(

@@ -22,7 +22,7 @@ def run(
     while True:
         planned = loop.settled(replan.read(spec))
         try:
-            failures.make_base(planned)
+            failures.check_base(planned)
             say(loop.train(planned, say, stopping, shelf(planned)))
         except loop.StoppedError:
             return EXIT_RESUMABLE

@@ -111,6 +111,8 @@ class Flow:
     ``patch`` x ``patch`` latents are one token. With ``base_of_ten`` and ``most_of_ten`` a course
     is shifted by its steps, too, as FLUX.2 has it: at 10 steps on the line through these two, at
     200 on the other's, between them in proportion; from ``LONG`` tokens on it is the other's.
+    With ``last`` a course is stretched until its last time before the picture is that one.
+    ``fewest`` are the steps that a course has at least, of a base that needs more than its family.
     """
 
     shift: float = 1.0
@@ -119,6 +121,8 @@ class Flow:
     base_of_ten: tuple[float, float] | None = None
     most_of_ten: tuple[float, float] | None = None
     patch: int = 2
+    last: float | None = None
+    fewest: int = 1
 
     def draw(self, count: int, tokens: int, generator: torch.Generator) -> Tensor:
         """Logit-normal (section 3.1 there), shifted."""
@@ -135,7 +139,11 @@ class Flow:
         return torch.ones_like(times)
 
     def course(self, steps: int, tokens: int) -> Tensor:
-        return self._shifted(torch.linspace(1, 0, steps + 1), tokens, steps)
+        steps = max(steps, self.fewest)
+        times = self._shifted(torch.linspace(1, 0, steps + 1), tokens, steps)
+        if self.last is not None and steps > 1:
+            times[:-1] = 1 - (1 - times[:-1]) * (1 - self.last) / (1 - times[-2])
+        return times
 
     def step(self, noisy: Tensor, answer: Tensor, time: Tensor, after: Tensor) -> Tensor:
         """Euler."""

@@ -53,7 +53,7 @@ def _networks(model: Model) -> tuple[Any, ...]:
 
 
 def _switch(network: Any, way: str) -> None:
-    """diffusers and transformers name it differently."""
+    """The two libraries name it differently."""
     name = f"{way}_gradient_checkpointing"
     if not hasattr(network, name):
         name = f"activation_checkpointing_{way}"

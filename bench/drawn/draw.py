@@ -178,11 +178,9 @@ class _Body:
         for side in (-1, 1):
             self.oval(side * 0.1, y, 0.062, 0.07, (252, 252, 252))
             if self.where.mood == "sleepy":
-                self.shape(
-                    [(side * 0.1 - 0.06, y - 0.075), (side * 0.1 + 0.06, y - 0.075)]
-                    + [(side * 0.1 + 0.062, y + 0.005), (side * 0.1 - 0.062, y + 0.005)],
-                    self.colour,
-                )
+                left, right = side * 0.1 - 0.061, side * 0.1 + 0.061
+                lid = [(left, y - 0.075), (right, y - 0.075), (right, y + 0.005)]
+                self.shape([*lid, (left, y + 0.005)], self.colour)
             else:
                 self.oval(side * 0.1, y + 0.012, 0.028, 0.034, DARK)
         y += 0.13

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny_base
 from tests.drawn import photo, photos
 from tests.service import Service
 
@@ -113,6 +114,7 @@ async def test_too_few_photos_are_explained_one_by_one(shell: Shell, tmp_path: P
 
 
 async def test_a_pipe_can_chat_from_hello_to_the_file(shell: Shell, folder: Path) -> None:
+    tiny_base.lay(shell.folder / "data")
     typed = f"/train\n2\nmochi\n1\n{folder}/*.png\n1\n1\n"
     code, said = await shell.run("chat", typed=typed)
     assert code == 0, said

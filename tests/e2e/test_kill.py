@@ -12,29 +12,19 @@ import pytest
 from storage import job_store
 from storage.database import Database
 from storage.job import Job, JobState
+from tests import tiny_base
 from tests.drawn import photos
 from tests.service import Service
 from tests.web_client import WebPerson
 
 pytestmark = pytest.mark.timeout(300)
 
-# The demo base, but long enough that there is a middle to kill it in.
-SLOW_DEMO = """
-[demo]
-title = "Demo"
-family = "sd15"
-path = "bases/demo"
-resolution = 64
-rank = 4
-steps = {steps}
-"""
-
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     one = Service(tmp_path, LEASE_S="3")
-    one.data.mkdir()
-    (one.data / "bases.toml").write_text(SLOW_DEMO.format(steps=400))
+    # Long enough that there is a middle to kill it in.
+    tiny_base.lay(one.data, steps=400)
     yield await one.start()
     if one.process is not None and one.process.returncode is None:
         await one.stop()

@@ -28,7 +28,7 @@ from storage.job import CLASS_WORDS, MAX_PHOTOS, MIN_PHOTOS, Photo
 from tests.jobs import make_job
 from trainer.presets import Overrides
 
-DEMO = bases.demo(Path("data"))
+DEMO = bases.demo()
 REAL = bases.Base(
     id="sd15", title="SD 1.5", family="sd15", path=Path("/"), overrides=Overrides(), minutes=12
 )

@@ -61,7 +61,8 @@ class Model:
     """A base model whose networks are loaded one after the other, each where it is needed.
 
     ``path`` is a diffusers folder or one ``.safetensors``; ``encoders`` by the name of their part.
-    ``guidance`` is what a denoiser whose guidance is distilled is told: 1 while it learns.
+    ``guidance`` is what a denoiser whose guidance is distilled is told, or what a family draws with
+    that guides by itself: 1 while it learns.
     """
 
     path: Path
