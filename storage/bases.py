@@ -51,7 +51,7 @@ def demo() -> Base:
         title="Demo (a miniature, for trying out)",
         family="sd15",
         path=Path(trainer.__file__).parent / "demo",
-        overrides=Overrides(resolution=128, rank=8, learning_rate=1e-3, steps=300),
+        overrides=Overrides(resolution=128, rank=16, learning_rate=3e-3, steps=600),
         square=True,
         minutes=1.0,
     )

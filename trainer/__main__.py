@@ -52,4 +52,10 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if "RANK" in os.environ:
+        sys.exit(code)
+    # What is left is to free memory piece by piece, which takes a second and helps nobody.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
