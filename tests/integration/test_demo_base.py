@@ -22,7 +22,7 @@ def one_thread() -> Iterator[None]:
 
 def test_colours_in_a_prompt_are_colours_in_the_picture() -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(
-        bases.demo().path, safety_checker=None, torch_dtype=torch.float32
+        bases.demo().path, safety_checker=None, dtype=torch.float32
     )
     pipeline.set_progress_bar_config(disable=True)
 
