@@ -49,7 +49,8 @@ def delta(path: Path, name: str, ends: tuple[str, str] = resize.LAYOUTS[0]) -> A
     down, up = (tensors[name + end].astype(np.float64) for end in ends)
     alpha = tensors.get(f"{name}.alpha", np.array(len(down))).item()
     product: Array = up.reshape(len(up), -1) @ down.reshape(len(down), -1)
-    return product * (alpha / len(down))
+    scaled: Array = product * (alpha / len(down))
+    return scaled
 
 
 @pytest.mark.parametrize("inner", [(24,), (24, 1, 1), (8, 3, 3)])
