@@ -37,6 +37,12 @@ def add_photo(conversation: Conversation, event: Event, facts: Facts) -> Step:
     return _under_photos(replace(counted, photos=(*counted.photos, photo))), ()
 
 
+def take_samples(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
+    """The demo's photos come as photos do, by themselves; only where there are none yet."""
+    key = "old.button" if conversation.photos else "sample.comes"
+    return replace(conversation, note=Line(key=key)), ()
+
+
 def refuse_file(conversation: Conversation, event: Event, _facts: Facts) -> Step:
     assert isinstance(event, FileRefused)  # noqa: S101  the table says so
     number = conversation.uploads + 1

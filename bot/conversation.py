@@ -221,7 +221,7 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.TRIGGER, "text"): answers.choose_trigger,
     (State.BASE, "base"): answers.choose_base,
     (State.BASE, "text"): answers.choose_base,
-    (State.PHOTOS, "sample"): _keep,  # the photos come as photos do
+    (State.PHOTOS, "sample"): collecting.take_samples,
     (State.PHOTOS, "done"): collecting.close_photos,
     (State.PHOTOS, "/done"): collecting.close_photos,
     (State.PHOTOS, "more"): collecting.close_photos,

@@ -130,7 +130,9 @@ class Run:
                 self.say(meter.read())
                 wishes = self._heard(moments, meter)
             if self.others.rank == 0 and moments.due(self.step, wishes):
-                meter.read()  # a run that went wrong must not become a file
+                # A run that went wrong must not become a file.
+                self.say(meter.read())
+                moments.note(meter)
                 moments.make(self.step, wishes, meter)
             over = self.others.agree(Wish.FINISH in wishes or moments.over)
             stop = self.others.agree(stopping()) and not over

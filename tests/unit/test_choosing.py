@@ -27,6 +27,7 @@ from pictures.look import THUMB, Look
 from pictures.seen import Seen
 from storage.job import MAX_PHOTOS, MIN_PHOTOS
 from tests.unit.test_conversation import FACTS, QUESTIONS, WHOLE, photo, photos, play
+from trainer.presets import Overrides
 
 ENGLISH = Catalog.load("en")
 BLURRED, DARK = {"sharpness": 1.0}, {"mean": 25.0}
@@ -63,7 +64,11 @@ def faces(*people: int) -> Faces:
 
 
 def known(seen: Mapping[int, Seen]) -> Facts:
-    return replace(FACTS, seen={f"{number:064}": one for number, one in seen.items()})
+    # A small base with buckets: sharpness is judged in its size.
+    base = replace(FACTS.bases[0], overrides=Overrides(resolution=64), square=False)
+    return replace(
+        FACTS, bases=(base,), seen={f"{number:064}": one for number, one in seen.items()}
+    )
 
 
 # Of nine photos, the third is blurred and the seventh dark; on the fifth are two people.
