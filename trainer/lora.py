@@ -6,7 +6,7 @@ whose ``forward`` adds ``up(down(x)) * alpha / rank``.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,12 +114,17 @@ def _with_pair(layer: Any, params: TrainParams, draw: torch.Generator) -> LoraLi
     return added
 
 
-@contextmanager
-def switched_off(pairs: Sequence[Pair]) -> Iterator[None]:
+def switched_off(pairs: Sequence[Pair]) -> AbstractContextManager[None]:
     """The base model as it is without its pairs."""
+    return strengthened(pairs, 0.0)
+
+
+@contextmanager
+def strengthened(pairs: Sequence[Pair], factor: float) -> Iterator[None]:
+    """All pairs so many times as strong."""
     scales = [pair.layer.lora_scale for pair in pairs]
     for pair in pairs:
-        pair.layer.lora_scale = 0.0
+        pair.layer.lora_scale *= factor
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trainer import export, lora, step
 
+MANY = 256.0
 NUMBER = -1  # of the draw that the answers are compared at: none of the training's
 
 
@@ -20,13 +21,20 @@ def of_file(path: Path, work: step.Work, pairs: list[lora.Pair]) -> float:
     with safe_open(path, framework="pt") as file:
         export.read(file, pairs, work)
     with step.at_rest(work):
-        changed = _answer(work)
         with lora.switched_off(pairs):
             plain = _answer(work)
-    moved = float((changed - plain).norm() / plain.norm().clamp(min=1e-12))
+        moved = _share(_answer(work), plain)
+        if moved == 0:
+            # Half precision may round a small change away, and not the same many times over.
+            with lora.strengthened(pairs, MANY):
+                moved = _share(_answer(work), plain) / MANY
     if not moved > 0:
         raise export.ArtifactError(f"the model answers with it as without it ({moved})")
     return moved
+
+
+def _share(changed: Tensor, plain: Tensor) -> float:
+    return float((changed - plain).norm() / plain.norm().clamp(min=1e-12))
 
 
 def _answer(work: step.Work) -> Tensor:

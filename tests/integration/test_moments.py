@@ -69,6 +69,11 @@ def run(
     return loop.train(spec, say, lambda: False), said
 
 
+def load(path: Path) -> Image.Image:
+    with Image.open(path) as opened:
+        return opened.convert("RGB")
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -84,8 +89,7 @@ def test_samples_are_drawn_in_their_sizes_and_steps_are_saved(
         *("000020-1.png", "000020-2.png", "000020.png"),
     ]
     assert names(spec.work / SAVED) == [f"{n:06}.safetensors" for n in (5, 10, 20)]
-    drawn = [Image.open(path) for path in samples.read(spec.work, 20)]
-    assert [one.size for one in drawn] == [(64, 64), (96, 64)]
+    assert [load(path).size for path in samples.read(spec.work, 20)] == [(64, 64), (96, 64)]
     assert [one.step for one in scores.read(spec.work)] == [5, 10, 20]
     assert history.read(spec.work)
     with Image.open(spec.work / chart.NAME) as drawn_chart:
@@ -121,7 +125,7 @@ def test_samples_are_what_diffusers_draws(base: Path, pictures: Path, tmp_path: 
         guidance_scale=sd15.TRAITS.guidance,
         output_type="np",
     ).images[0]
-    ours = np.asarray(Image.open(samples.read(spec.work, 20)[0]), np.float32) / 255
+    ours = np.asarray(load(samples.read(spec.work, 20)[0]), np.float32) / 255
     # The file has half precision, our last samples are drawn before it is written.
     assert np.abs(ours - drawn).mean() < 0.01
 
