@@ -14,7 +14,6 @@ from trainer.run import Extra, Failure, RunSpec
 
 NAME = "plan.json"
 CALMER = 1 / 3  # of the learning rate, after a loss that was not finite
-PRODIGY_MOST = 0.5
 
 
 def read(spec: RunSpec) -> RunSpec:
@@ -65,9 +64,7 @@ def _safer(params: TrainParams) -> dict[str, Extra]:
 
 
 def _lighter(params: TrainParams) -> dict[str, Extra]:
-    """The same steps in less memory: activations twice, and one picture at a time. Only when both
-    are so already, pictures of three quarters of the side.
-    """
+    """The same steps in less memory: activations twice, and one picture at a time."""
     changes: dict[str, Extra] = {}
     if not params.gradient_checkpointing:
         changes["gradient_checkpointing"] = True
