@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,12 +11,8 @@ from torch import Tensor
 
 from trainer.families.family import Condition, Family, Model
 from trainer.params import TrainParams
-from trainer.run import SAMPLES, Prompt
+from trainer.run import Prompt
 from trainer.step import autocast
-
-GAP = 8  # pixels between the pictures of a grid
-GROUND = (24, 24, 27)
-GRID_SIDE = 1024  # a cell is shrunk to half of it at most
 
 
 @torch.no_grad()
@@ -95,44 +90,3 @@ def _picture(pixels: Tensor) -> Image.Image:
     """From (1, 3, H, W) in -1..1."""
     whole = ((pixels[0].clamp(-1, 1) + 1) * 127.5).round().to("cpu", torch.uint8)
     return Image.fromarray(np.ascontiguousarray(whole.permute(1, 2, 0).numpy()))
-
-
-def write(work: Path, step: int, pictures: Sequence[Image.Image]) -> Path:
-    """Each picture and the grid of all; the grid's path, written last and whole."""
-    folder = work / SAMPLES
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, picture in enumerate(pictures, start=1):
-        _save(picture, folder / f"{step:06}-{number}.png")
-    path = folder / f"{step:06}.png"
-    _save(grid(pictures), path)
-    return path
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    making = path.with_suffix(".tmp")
-    picture.save(making, format="PNG")
-    making.rename(path)
-
-
-def read(work: Path, step: int) -> list[Path]:
-    """The pictures drawn after a step, in the order of their prompts."""
-    found = (work / SAMPLES).glob(f"{step:06}-*.png")
-    return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))
-
-
-def grid(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Two beside each other (one stays one), in cells of the largest picture's size."""
-    across = min(2, len(pictures))
-    down = -(-len(pictures) // across)
-    width = max(one.width for one in pictures)
-    height = max(one.height for one in pictures)
-    share = min(1.0, GRID_SIDE / 2 / max(width, height))
-    cell = round(width * share), round(height * share)
-    whole = Image.new("RGB", (across * (cell[0] + GAP) - GAP, down * (cell[1] + GAP) - GAP), GROUND)
-    for number, picture in enumerate(pictures):
-        row, column = divmod(number, across)
-        small = picture.copy()
-        small.thumbnail(cell, Image.Resampling.LANCZOS)
-        place = column * (cell[0] + GAP), row * (cell[1] + GAP)
-        whole.paste(small, place)
-    return whole
