@@ -15,6 +15,7 @@ from trainer.families.family import BaseError, Model
 from trainer.objective import Flow
 
 SAFE: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
+TRIALS = ("a red cat", "two blue houses")  # captions that have no word in common
 FLOW = "FlowMatchEulerDiscreteScheduler"
 
 
@@ -59,7 +60,21 @@ def network(
 
 
 def tokenizer(model: Model, name: str, kind: Any) -> Any:
-    return kind.from_pretrained(part(model.path, name), local_files_only=True)
+    """A part's tokenizer. Without its files the library makes one that knows no word, and says
+    nothing: what comes of it has to tell two captions apart.
+    """
+    place = part(model.path, name)
+    try:
+        found = kind.from_pretrained(place, local_files_only=True)
+        one, other = (set(found(text).input_ids) for text in TRIALS)
+    except Exception as error:
+        # Each class of the library fails in its own way where a file is missing or cut off.
+        raise BaseError(f"{model.path.name}: its {name} cannot be read: {error}") from error
+    if one == other:
+        raise BaseError(
+            f"{model.path.name}: its {name} has no vocabulary: files are missing in {place}"
+        )
+    return found
 
 
 def flow(model: Model, patch: int) -> Flow:

@@ -20,10 +20,15 @@ def run(
     """The exit code; the last message says how it ended."""
     spec.work.mkdir(parents=True, exist_ok=True)
     while True:
-        planned = loop.settled(replan.read(spec))
+        planned, room = loop.settled(replan.read(spec)), replan.ANY
         try:
             failures.check_base(planned)
-            say(loop.train(planned, say, stopping, shelf(planned)))
+            model = shelf(planned)
+            room = replan.Room(_free(loop.new_model(planned).device), model is not None)
+            if foreseen := replan.before(planned, room):
+                say(Replanned(cause=Failure.MEMORY, changes=foreseen))
+                continue
+            say(loop.train(planned, say, stopping, model))
         except loop.StoppedError:
             return EXIT_RESUMABLE
         except Exception as error:  # noqa: BLE001  the run ends here, and says why
@@ -31,7 +36,7 @@ def run(
             cause, detail = failures.code_of(error), f"{type(error).__name__}: {error}"[:500]
         else:
             return 0
-        changes = replan.after(planned, cause) if cause in _REPLANNED else None
+        changes = replan.after(planned, cause, room) if cause in _REPLANNED else None
         if changes is None:
             say(Failed(code=cause, detail=detail))
             return EXIT_FAILED
@@ -40,6 +45,13 @@ def run(
 
 
 _REPLANNED = (Failure.DIVERGED, Failure.MEMORY)
+
+
+def _free(device: torch.device) -> int | None:
+    """What is free of a GPU, with what this process holds of it already."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
 
 
 def _give_back() -> None:
