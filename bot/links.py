@@ -13,8 +13,11 @@ SALT = "download"
 
 @dataclass(frozen=True, slots=True)
 class LinkRead:
+    """``part`` is the key of another file of the job's; empty for the finished file itself."""
+
     job_id: str
     person: str
+    part: str = ""
     expired: bool = False
 
 
@@ -25,22 +28,27 @@ class Links:
             secret, salt=SALT, signer_kwargs={"digest_method": hashlib.sha256}
         )
 
-    def path(self, job_id: str, person: str) -> str:
+    def path(self, job_id: str, person: str, part: str = "") -> str:
         """The link's path on our web app."""
-        return f"/dl/{self._serializer.dumps([job_id, person])}"
+        named = [job_id, person, part] if part else [job_id, person]
+        return f"/dl/{self._serializer.dumps(named)}"
 
     def read(self, token: str) -> LinkRead | None:
         """What a token says, also when it is too old; None when it is not ours."""
         try:
-            job_id, person = self._serializer.loads(token, max_age=round(self.hours * 3600))
+            said = self._serializer.loads(token, max_age=round(self.hours * 3600))
         except SignatureExpired as error:
             if error.payload is None:
                 return None
-            job_id, person = self._serializer.load_payload(error.payload)
-            return LinkRead(job_id, person, expired=True)
+            return _said(self._serializer.load_payload(error.payload), expired=True)
         except (BadSignature, ValueError):
             return None
-        return LinkRead(job_id, person)
+        return _said(said)
+
+
+def _said(named: list[str], *, expired: bool = False) -> LinkRead:
+    job_id, person, *part = named
+    return LinkRead(job_id, person, "".join(part), expired)
 
 
 def secret_key(data_dir: Path, given: str | None) -> str:

@@ -65,6 +65,13 @@ function key(id, button) {
     if (link.origin !== location.origin) link.target = "_blank";
     return link;
   }
+  if (button.copy) {
+    const copier = make("button", { type: "button" }, button.label);
+    copier.addEventListener("click", () => navigator.clipboard.writeText(button.copy).then(
+      () => { $("spoken").textContent = word("copied"); copier.classList.add("copied"); },
+      () => complain(button.copy)));
+    return copier;
+  }
   const node = make("button", { type: "button", className: look }, button.label);
   node.dataset.data = button.data;
   node.addEventListener("click", () => press(id, button.data));
