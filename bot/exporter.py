@@ -1,0 +1,170 @@
+"""/export: all that is stored of a person, as ZIPs that their network takes."""
+
+import asyncio
+import json
+import logging
+import secrets
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot import delivery, draft
+from bot.draft import Conversation
+from bot.frontend import Frontend, NetworkError, OutFile
+from bot.janitor import EXPORTS
+from bot.packing import Post
+from bot.presenter import Presenter
+from bot.render import render
+from bot.screen import Button, Line, Screen, Slot
+from bot.sending import send
+from storage import consent_store, conversation_store, people_store, stored_store
+from storage.blob_store import LocalBlobs, photo_key
+from storage.database import Database
+from storage.job import Job
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.95  # of what the network takes: a ZIP is a little larger than what is in it
+SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    database: Database
+    presenter: Presenter
+    post: Post
+
+    async def send(self, person: str, chat: str, frontend: Frontend) -> None:
+        """Logged and told, never raised: it runs beside everything else."""
+        try:
+            await self._send(person, chat, frontend)
+        except NetworkError as error:
+            log.warning("an export was not sent (%s)", type(error).__name__)
+        except Exception:
+            log.exception("an export failed")
+            await self.presenter.tell(chat, Screen(slot=Slot.TOAST, lines=(Line(key="oops"),)))
+
+    async def _send(self, person: str, chat: str, frontend: Frontend) -> None:
+        data, photos = await self._collect(person, chat)
+        limits, links = frontend.limits, bool(self.post.public_url)
+        most = 0 if limits.links or limits.paths or links else limits.out_file_bytes
+        keys = await asyncio.to_thread(_pack, data, photos, self.post.blobs, int(SHARE * most))
+        catalog = await self.presenter.catalog(person)
+        for number, key in enumerate(keys, start=1):
+            path = self.post.blobs.path(key)
+            size = path.stat().st_size
+            way = delivery.way(size, limits, self.post.public_url)
+            url = ""
+            if isinstance(way, delivery.Link):
+                url = way.base + self.post.links.path("", person, key)
+            attached = isinstance(way, delivery.Attach)
+            file = OutFile(path=path, name=path.name, file_bytes=size) if attached else None
+            screen = _screen(way, url, str(path), number, len(keys))
+            async with self.presenter.lock(chat):
+                message = render(screen, catalog, limits, file)
+                await send(frontend, chat, message, f"export-{key}")
+
+    async def _collect(self, person: str, chat: str) -> tuple[dict[str, Any], list[str]]:
+        async with self.database.read() as tx:
+            row = await conversation_store.load(tx, chat)
+            open_draft = draft.from_json(row.text) if row else Conversation()
+            if open_draft.person != person:
+                open_draft = Conversation()
+            kept = await stored_store.of_person(tx, person, open_draft.photos)
+            known = await people_store.get(tx, [person])
+            given = await consent_store.of_person(tx, person)
+        about = known.get(person)
+        data: dict[str, Any] = {
+            "person": asdict(about) if about else {"id": person},
+            "consents": [{"policy": one.policy, "given_at": _when(one.given_at)} for one in given],
+            "draft": asdict(open_draft) if open_draft.draft else None,
+            "trainings": [
+                _training(job, with_photos=job.id in kept.with_photos) for job in kept.jobs
+            ],
+            "exported_at": _when(time.time()),
+        }
+        return data, list(kept.photos)
+
+
+def _training(job: Job, *, with_photos: bool) -> dict[str, Any]:
+    made = job.artifact
+    return {
+        "id": job.id,
+        "name": job.name,
+        "kind": job.kind,
+        "state": job.state.value,
+        "created_at": _when(job.created_at),
+        "finished_at": _when(job.finished_at) if job.finished_at else None,
+        "settings": asdict(job.params),
+        "captions": json.loads(job.wishes or "{}"),
+        "photos": [asdict(photo) for photo in job.photos] if with_photos else "deleted",
+        "file": {"name": made.name, "bytes": made.file_bytes, "sha256": made.sha256}
+        if made
+        else None,
+    }
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _pack(
+    data: dict[str, Any], photos: Sequence[str], blobs: LocalBlobs, most_bytes: int
+) -> list[str]:
+    """The keys of the ZIPs; ``most_bytes`` of each, 0: one holds all. A photo that is too large for
+    any is named in the data as left out.
+    """
+    here = [(key, path) for key in photos if (path := blobs.path(photo_key(key))).is_file()]
+    fit = [one for one in here if not most_bytes or one[1].stat().st_size < most_bytes // 2]
+    data["photos_left_out"] = sorted({key for key, _ in here} - {key for key, _ in fit})
+    text = json.dumps(data, indent=1, ensure_ascii=False, default=str).encode()
+    folder = f"{EXPORTS}/{secrets.token_hex(8)}"
+    keys = []
+    for number, group in enumerate(_groups(fit, most_bytes, len(text)), start=1):
+        key = f"{folder}/lorabot-data-{number}.zip"
+        with tempfile.TemporaryDirectory() as making:
+            path = Path(making) / "making.zip"
+            with zipfile.ZipFile(path, "w") as packed:
+                if number == 1:
+                    packed.writestr("data.json", text, zipfile.ZIP_DEFLATED)
+                for name, photo in group:
+                    packed.write(photo, f"photos/{name[:16]}{_suffix(photo)}")
+            blobs.put_now(key, path)
+        keys.append(key)
+    return keys
+
+
+def _groups(
+    photos: Sequence[tuple[str, Path]], most_bytes: int, first_bytes: int
+) -> Iterator[list[tuple[str, Path]]]:
+    group: list[tuple[str, Path]] = []
+    filled = first_bytes
+    for key, path in photos:
+        size = path.stat().st_size + 1000
+        if most_bytes and filled + size > most_bytes:
+            yield group
+            group, filled = [], 0
+        group.append((key, path))
+        filled += size
+    yield group
+
+
+def _suffix(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
+    return next((suffix for start, suffix in SUFFIXES.items() if head.startswith(start)), ".image")
+
+
+def _screen(way: delivery.Way, url: str, path: str, number: int, count: int) -> Screen:
+    lines = [Line(key="export.ready", args={"number": number, "count": count})]
+    if isinstance(way, delivery.PathOnly):
+        lines.append(Line(key="result.path", args={"path": path}))
+    elif not url and not isinstance(way, delivery.Attach):
+        lines.append(Line(key="result.kept"))
+    rows = ((Button(label="button.export_open", url=url),),) if url else ()
+    return Screen(slot=Slot.TOAST, lines=tuple(lines), buttons=rows)

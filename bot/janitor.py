@@ -1,0 +1,189 @@
+"""What has to go goes: photos after their days, forgotten drafts, people who want to be forgotten.
+
+Every look begins with the rows, so what a crash interrupted is done by the next one. Rows go
+first, files after them: a file that is named nowhere is found by the sweep that follows.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from bot import draft
+from bot.darkroom import shown_prefix
+from bot.draft import Conversation, State
+from bot.frontend import Frontend, NetworkError
+from bot.librarian import Librarian
+from bot.presenter import Presenter
+from bot.render import render
+from bot.screen import Line
+from bot.screens import toast
+from bot.sending import send
+from bot.texts.catalog import Catalog, nearest
+from storage import conversation_store, erase_store, job_store, look_store, retention_store
+from storage.blob_store import LocalBlobs, photo_key, samples_prefix
+from storage.database import Database, Tx
+from storage.erase_store import Leaving
+from storage.job import FINAL
+
+log = logging.getLogger(__name__)
+
+DAY_S = 24 * 3600.0
+LOOK_S = 900.0
+LEAVING_S = 1.0  # how often it is looked whether a worker has let go
+HALF_WRITTEN_S = DAY_S
+EXPORTS = "exports"
+SHOWN = "shown"  # pictures of panels: printed again where one is still looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Days:
+    """How long things are kept: photos after their training, drafts after their last change, the
+    local page's messages.
+    """
+
+    photos: float = 7.0
+    drafts: float = 3.0
+    messages: float = 90.0
+    exports: float = 2.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Janitor:
+    database: Database
+    blobs: LocalBlobs
+    librarian: Librarian
+    presenter: Presenter
+    frontends: Mapping[str, Frontend]
+    days: Days = field(default_factory=Days)
+    _strays_at: float = 0.0
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def wake(self) -> None:
+        """Somebody wants to be forgotten."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            left = await self.sweep(time.time())
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LEAVING_S if left else LOOK_S)
+
+    async def sweep(self, now: float) -> int:
+        """Once over everything; how many people are still waiting to be forgotten."""
+        async with self._sweeping:
+            await self._end_drafts(now)
+            await self._end_photos(now)
+            async with self.database.write() as tx:
+                before = now - self.days.messages * DAY_S
+                await retention_store.forget_chat_log(tx, before=before)
+            await self._end_strays(now)
+            await self.blobs.sweep(SHOWN, before=now - self.days.drafts * DAY_S)
+            await self.blobs.sweep(EXPORTS, before=now - self.days.exports * DAY_S)
+            await self.blobs.sweep_half_written(before=now - HALF_WRITTEN_S)
+            async with self.database.read() as tx:
+                waiting = await erase_store.asked(tx)
+            gone = [await self._forget(one, now) for one in waiting]
+        return gone.count(False)
+
+    # --- after some days ---------------------------------------------------------------------
+
+    async def _end_drafts(self, now: float) -> None:
+        async with self.database.read() as tx:
+            quiet = await retention_store.stale_drafts(tx, before=now - self.days.drafts * DAY_S)
+        for one in quiet:
+            stored = draft.from_json(one.text)
+            empty = draft.to_json(Conversation(panel=stored.panel))
+            keys: list[str] = []
+            async with self.database.write() as tx:
+                ended = await retention_store.end_draft(tx, one, empty, now=now)
+                if ended:
+                    keys = await _free(tx, [photo.sha256 for photo in stored.photos])
+            if not ended or stored.state is State.IDLE:
+                continue
+            await self._delete_photos(keys)
+            await self.blobs.delete_prefix(shown_prefix(stored.draft))
+            log.info("draft %s: deleted after its days", stored.draft)
+            self.presenter.look(one.chat)
+            line = Line(key="draft.expired", args={"name": stored.name or "–"})
+            await self.presenter.tell(one.chat, toast(line))
+
+    async def _end_photos(self, now: float) -> None:
+        async with self.database.write() as tx:
+            before = now - self.days.photos * DAY_S
+            spent = await retention_store.spent_photos(tx, before=before)
+            await retention_store.forget_looks(tx, spent.keys)
+            await retention_store.photos_gone(tx, spent.job_ids)
+        await self._delete_photos(spent.keys)
+        if spent.job_ids:
+            log.info("photos of %d trainings deleted after their days", len(spent.job_ids))
+
+    async def _end_strays(self, now: float) -> None:
+        """Photos whose rows went, or never came, while a process died; once a day is enough."""
+        if now < self._strays_at:
+            return
+        self._strays_at = now + DAY_S
+        old = await self.blobs.older("photos", before=now - DAY_S)
+        async with self.database.read() as tx:
+            strays = await retention_store.strays(tx, old)
+        await self._delete_photos(strays)
+
+    # --- because somebody wants it -----------------------------------------------------------
+
+    async def drop_photos(self, job_id: str, person: str) -> None:
+        """Of one training that has ended."""
+        async with self.database.write() as tx:
+            job = await job_store.get(tx, job_id)
+            if job is None or job.person != person or job.state not in FINAL:
+                return
+            keys = sorted({photo.sha256 for photo in job.photos})
+            free = await retention_store.free_of(tx, keys, [job_id])
+            await retention_store.forget_looks(tx, free)
+            await retention_store.photos_gone(tx, [job_id])
+        await self._delete_photos(free)
+
+    async def _forget(self, one: Leaving, now: float) -> bool:
+        """False: a worker still holds a job of theirs."""
+        async with self.database.write() as tx:
+            held = await erase_store.still_running(tx, one.person)
+            for job_id in held:
+                await job_store.request_cancel(tx, job_id, now=now)
+            if await erase_store.still_running(tx, one.person):
+                return False
+            stored = await conversation_store.load(tx, one.chat)
+            open_draft = draft.from_json(stored.text) if stored else Conversation()
+            photos = [photo.sha256 for photo in open_draft.photos]
+            drafts = [open_draft.draft] if open_draft.draft else []
+            erased = await erase_store.erase(tx, one, drafts, photos)
+        await self._delete_photos(erased.photos)
+        for name in erased.job_ids:
+            await self.blobs.delete_prefix(samples_prefix(name))
+            await self.blobs.delete_prefix(shown_prefix(name))
+        await self.librarian.sweep()
+        log.info("a person was forgotten: %d jobs", len(erased.job_ids))
+        await self._last_word(one)
+        return True
+
+    async def _last_word(self, one: Leaving) -> None:
+        frontend = self.frontends.get(one.chat.partition(":")[0])
+        if frontend is None:
+            return
+        catalog = Catalog.load(nearest(one.language))
+        message = render(toast(Line(key="delete.done")), catalog, frontend.limits)
+        with suppress(NetworkError):
+            async with self.presenter.lock(one.chat):
+                await send(frontend, one.chat, message, f"forgotten-{one.person}")
+
+    async def _delete_photos(self, keys: list[str] | tuple[str, ...]) -> None:
+        for key in keys:
+            await self.blobs.delete(photo_key(key))
+
+
+async def _free(tx: Tx, keys: list[str]) -> list[str]:
+    free = await look_store.unused(tx, keys)
+    await look_store.delete(tx, free)
+    return free
