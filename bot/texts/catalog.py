@@ -12,6 +12,7 @@ from storage.job import NO_ARGS, Args
 
 FOLDER = Path(__file__).parent
 DEFAULT = "en"
+_server = [DEFAULT]
 
 
 class MissingTextError(KeyError):
@@ -44,14 +45,21 @@ def languages() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.po"))
 
 
-def nearest(wanted: str) -> str:
-    """The catalogue for what a client says: ``pt-BR`` takes ``pt_BR``, else ``pt``, else ours."""
+def nearest(wanted: str, otherwise: str | None = None) -> str:
+    """The catalogue for what a client says: ``pt-BR`` takes ``pt_BR``, else ``pt``, else the
+    server's own.
+    """
     known = {name.lower(): name for name in languages()}
     whole = wanted.replace("-", "_").lower()
     for name in (whole, whole.partition("_")[0]):
         if name in known:
             return known[name]
-    return DEFAULT
+    return _server[0] if otherwise is None else otherwise
+
+
+def speak(language: str) -> None:
+    """The server's own language, for whoever speaks none of ours; set once, at the start."""
+    _server[0] = nearest(language)
 
 
 @cache
