@@ -1,8 +1,9 @@
 """The answers to /start /help /status /queue /models /cancel: who sees what. Pure."""
 
-from bot import screens
+from bot import admin_queue, job_screens, screens
 from bot.draft import Conversation, State
 from bot.facts import Facts
+from bot.pausing import paused
 from bot.photo_screens import where_photos_go
 from bot.screen import Button, Line, Screen
 from storage.job import LIVE, RUNNING, Job, JobState
@@ -11,7 +12,7 @@ MAX_LISTED = 10
 
 
 def start(facts: Facts) -> Screen:
-    done = sum(job.state is JobState.DONE for job in facts.jobs)
+    done = sum(job.state is JobState.DONE and job.artifact is not None for job in facts.jobs)
     if not facts.jobs:
         hello = Line(key="start.hello", args={"name": facts.first_name})
         what, where = Line(key="start.what"), where_photos_go(facts)
@@ -20,8 +21,9 @@ def start(facts: Facts) -> Screen:
     return screens.toast(*lines, buttons=((screens.TRAIN, screens.MODELS),))
 
 
-def help_screen() -> Screen:
-    lines = (Line(key="help.text"), Line(key="help.photos"))
+def help_screen(facts: Facts) -> Screen:
+    admin = (Line(key="help.admin"),) if facts.is_admin else ()
+    lines = (Line(key="help.text"), *admin, Line(key="help.photos"))
     return screens.toast(*lines, buttons=((screens.TRAIN, screens.MODELS),))
 
 
@@ -33,11 +35,12 @@ def status(conversation: Conversation, facts: Facts) -> Screen:
         lines.append(Line(key="status.draft", args={"name": name}, n=len(conversation.photos)))
     buttons = []
     for job in facts.live_jobs[:MAX_LISTED]:
-        lines += screens.status(
+        lines += job_screens.status(
             job,
             place=_place(facts, job),
             starts_in_s=facts.board.starts_in.get(job.id, 0.0),
             online=facts.board.online,
+            pause=facts.board.pause,
         ).lines
         buttons.append((_stop_button(job),))
     if not lines:
@@ -61,16 +64,16 @@ def _stop_button(job: Job) -> Button:
 
 
 def queue(facts: Facts) -> Screen:
-    """Everybody's places without names; an admin sees names and can cancel."""
+    """Everybody's places without names; an admin sees names, and each job's details."""
     line = facts.board.line
     if not line:
-        return screens.toast(Line(key="queue.empty"), _workers(facts))
-    lines = [Line(key="queue.title", n=len(line)), _workers(facts)]
+        return screens.toast(Line(key="queue.empty"), *_workers(facts))
+    lines = [Line(key="queue.title", n=len(line)), *_workers(facts)]
     buttons = []
     for number, job in enumerate(line[:MAX_LISTED], start=1):
         lines.append(_queue_line(facts, number, job))
         if facts.is_admin:
-            buttons.append((_stop_button(job),))
+            buttons.append((admin_queue.details_button(job),))
     if len(line) > MAX_LISTED:
         lines.append(Line(key="queue.more", n=len(line) - MAX_LISTED))
     return screens.toast(*lines, buttons=tuple(buttons))
@@ -90,30 +93,11 @@ def _queue_line(facts: Facts, number: int, job: Job) -> Line:
     return Line(key=f"queue.{whose}.{when}", args=args)
 
 
-def _workers(facts: Facts) -> Line:
+def _workers(facts: Facts) -> tuple[Line, ...]:
+    pause = (paused(facts.board.pause),) if facts.board.pause else ()
     if not facts.board.online:
-        return Line(key="queue.nobody")
-    return Line(key="queue.online", n=facts.board.online)
-
-
-def models(facts: Facts) -> Screen:
-    """What this person has trained, each with a button that brings the file again."""
-    done = [job for job in facts.jobs if job.state is JobState.DONE and job.artifact is not None]
-    if not done:
-        return screens.toast(Line(key="models.none"), buttons=((screens.TRAIN,),))
-    lines = [Line(key="models.title", n=len(done))]
-    buttons = []
-    for job in done[:MAX_LISTED]:
-        size = screens.megabytes(job.artifact.file_bytes if job.artifact else 0)
-        args: dict[str, str | int | float] = {
-            "name": job.name,
-            "trigger": job.params.trigger,
-            "size": size,
-        }
-        lines.append(Line(key="models.one", args=args))
-        again = Button(label="button.again", args={"name": job.name}, verb="send", draft=job.id)
-        buttons.append((again,))
-    return screens.toast(*lines, buttons=tuple(buttons))
+        return (*pause, Line(key="queue.nobody"))
+    return (*pause, Line(key="queue.online", n=facts.board.online))
 
 
 def cancel(facts: Facts) -> Screen:
@@ -122,7 +106,7 @@ def cancel(facts: Facts) -> Screen:
     if not live:
         return screens.toast(Line(key="cancel.nothing"), buttons=((screens.TRAIN,),))
     if len(live) == 1:
-        return screens.ask_stop(live[0])
+        return job_screens.ask_stop(live[0])
     return screens.toast(
         Line(key="cancel.which"), buttons=tuple((_stop_button(job),) for job in live[:MAX_LISTED])
     )

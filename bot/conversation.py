@@ -1,36 +1,54 @@
 """The conversation, once for all networks: ``step(conversation, event, facts)``.
 
 Two laws. Whatever leads from state to state stands in this file's TABLE; and nothing here knows on
-which network it runs. What is shown follows from the state (`screens.panel`); actions are the rest.
+which network it runs. What is shown follows from the state (`panels.panel`); actions are the rest.
 """
 
 from dataclasses import replace
 
-from bot import answers, choosing, collecting, commands, naming, screens, wording
+from bot import (
+    access,
+    admin,
+    admin_review,
+    answers,
+    choosing,
+    collecting,
+    commands,
+    consent,
+    forms,
+    library,
+    naming,
+    privacy,
+    quota,
+    screens,
+    speaking,
+    steering,
+    wording,
+)
 from bot.draft import Conversation, State, is_pictured
 from bot.events import (
-    CancelJob,
     Choice,
     Command,
     DropPhotos,
     Event,
     FileRefused,
+    Filled,
     PhotoReceived,
-    SendResult,
     Show,
     Submit,
     Text,
 )
 from bot.facts import Facts
 from bot.moves import Handler, Step, begin, move_below, unexpected
+from bot.orders import Tell
 from bot.review import review
 from bot.screen import Line
-from storage.job import MIN_PHOTOS, JobState
+from storage.job import MIN_PHOTOS, code_of
 
 DRAFT_VERBS = frozenset(
     {
         *("kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"),
-        *("sample", "look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
+        *("sample", "agree", "look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
         *("quality", "captions", "caption", "again", "wordin", "wordout", "lint", "summary"),
     }
 )
@@ -38,6 +56,18 @@ DRAFT_VERBS = frozenset(
 
 def step(conversation: Conversation, event: Event, facts: Facts) -> Step:
     """One event: the conversation afterwards, and what is to be done beside showing it."""
+    outside = access.gate(conversation, event, facts)
+    return _inside(conversation, event, facts) if outside is None else outside
+
+
+def _inside(conversation: Conversation, event: Event, facts: Facts) -> Step:
+    if library.takes(conversation, event):
+        # It lies over the draft, whatever that is asking.
+        fresh = replace(conversation, note=None, asking=False)
+        after, actions = library.step(fresh, event, facts)
+        return _apart(conversation, after), actions
+    if conversation.opened is not None and (library.closes(event) or _is_of_draft(event)):
+        conversation = replace(conversation, opened=None)
     if _is_stale(conversation, event):
         note = Line(key="old.button")
         if conversation.state is State.IDLE:
@@ -48,6 +78,8 @@ def step(conversation: Conversation, event: Event, facts: Facts) -> Step:
     if isinstance(event, Text | Command):
         fresh = move_below(fresh)
     handler = TABLE.get((conversation.state, _key(event)), unexpected)
+    if consent.is_due(conversation, event, facts):
+        handler = consent.ask
     if was_asking and isinstance(event, Command) and event.name == "cancel":
         handler = _drop
     after, actions = handler(fresh, event, facts)
@@ -59,6 +91,10 @@ def _apart(before: Conversation, after: Conversation) -> Conversation:
     if is_pictured(before) == is_pictured(after) or after.panel != before.panel:
         return after
     return move_below(after)
+
+
+def _is_of_draft(event: Event) -> bool:
+    return isinstance(event, Choice) and event.verb in {*DRAFT_VERBS, "train"}
 
 
 def _is_stale(conversation: Conversation, event: Event) -> bool:
@@ -81,6 +117,8 @@ def _key(event: Event) -> str:
             return "photo"
         case FileRefused():
             return "refused"
+        case Filled():
+            return "form"
 
 
 # --- starting and leaving a draft ----------------------------------------------------------------
@@ -125,38 +163,14 @@ def _start(conversation: Conversation, event: Event, facts: Facts) -> Step:
         )
     if review(conversation, facts).used < MIN_PHOTOS:
         return collecting.close_photos(replace(conversation, state=State.PHOTOS), event, facts)
-    return conversation, (Submit(),)
-
-
-# --- jobs ----------------------------------------------------------------------------------------
-
-
-def _ask_stop(conversation: Conversation, _event: Event, facts: Facts) -> Step:
-    job = facts.pressed
-    if job is None or not facts.may_touch(job):
-        return conversation, (Show(screens.toast(Line(key="old.button"))),)
-    return conversation, (Show(screens.ask_stop(job)),)
-
-
-def _stop(conversation: Conversation, _event: Event, facts: Facts) -> Step:
-    job = facts.pressed
-    if job is None or not facts.may_touch(job):
-        return conversation, (Show(screens.toast(Line(key="old.button"))),)
-    if job.state in (JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.CANCELLED):
-        return conversation, (Show(screens.toast(Line(key="stop.late", args={"name": job.name}))),)
-    said = Line(key="stop.done", args={"name": job.name})
-    return conversation, (CancelJob(job.id), Show(screens.toast(said)))
-
-
-def _send(conversation: Conversation, _event: Event, facts: Facts) -> Step:
-    job = facts.pressed
-    if job is None or not facts.may_touch(job) or job.artifact is None:
-        return conversation, (Show(screens.toast(Line(key="models.gone"))),)
-    return conversation, (SendResult(job.id),)
-
-
-def _go_on(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
-    return conversation, (Show(screens.toast(Line(key="stop.not"))),)
+    if (full := quota.refuse(conversation, facts)) is not None:
+        return full
+    if not facts.holds or facts.is_admin:
+        return conversation, (Submit(),)
+    who, photos = facts.first_name, conversation.photos
+    screen = admin_review.question(conversation.draft, code_of(conversation.draft), who, photos)
+    asked = tuple(Tell(admin, screen) for admin in facts.door.admins)
+    return conversation, (Submit(held=True), *asked)
 
 
 # --- always --------------------------------------------------------------------------------------
@@ -168,8 +182,12 @@ def _start_command(conversation: Conversation, event: Event, facts: Facts) -> St
     return conversation, (Show(commands.start(facts)),)
 
 
-def _help(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
-    return conversation, (Show(commands.help_screen()),)
+def _help(conversation: Conversation, _event: Event, facts: Facts) -> Step:
+    return conversation, (Show(commands.help_screen(facts)),)
+
+
+def _kept_for_later(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
+    return conversation, (Show(screens.toast(Line(key="draft.kept"))),)
 
 
 def _status(conversation: Conversation, _event: Event, facts: Facts) -> Step:
@@ -178,10 +196,6 @@ def _status(conversation: Conversation, _event: Event, facts: Facts) -> Step:
 
 def _queue(conversation: Conversation, _event: Event, facts: Facts) -> Step:
     return conversation, (Show(commands.queue(facts)),)
-
-
-def _models(conversation: Conversation, _event: Event, facts: Facts) -> Step:
-    return conversation, (Show(commands.models(facts)),)
 
 
 DRAFTING = tuple(state for state in State if state is not State.IDLE)
@@ -194,15 +208,33 @@ TABLE: dict[tuple[State, str], Handler] = {
     **{(state, "/help"): _help for state in State},
     **{(state, "/status"): _status for state in State},
     **{(state, "/queue"): _queue for state in State},
-    **{(state, "/models"): _models for state in State},
+    **{(state, "queue"): _queue for state in State},
+    **{(state, "mine"): _status for state in State},
+    **{(state, "kept"): _kept_for_later for state in State},
+    **{(state, key): handler for state in State for key, handler in admin.GUARDED.items()},
     **{(state, "help"): _help for state in State},
-    **{(state, "models"): _models for state in State},
-    **{(state, "stop"): _ask_stop for state in State},
-    **{(state, "stopnow"): _stop for state in State},
-    **{(state, "goon"): _go_on for state in State},
-    **{(state, "send"): _send for state in State},
+    **{(state, "stop"): steering.ask_stop for state in State},
+    **{(state, "stopnow"): steering.stop for state in State},
+    **{(state, "stopkeep"): steering.stop_and_keep for state in State},
+    **{(state, "goon"): steering.go_on for state in State},
+    **{(state, "samples"): steering.samples_now for state in State},
+    **{(state, "chart"): steering.show_chart for state in State},
+    **{(state, "/privacy"): privacy.tell for state in State},
+    **{(state, "/delete"): privacy.ask_what for state in State},
+    **{(state, "/export"): privacy.export for state in State},
+    **{(state, "export"): privacy.export for state in State},
+    **{(state, "/language"): speaking.choose for state in State},
+    **{(state, "lang"): speaking.choose for state in State},
+    **{(state, "dropphotos"): privacy.drop_photos for state in State},
+    **{(state, "forget"): privacy.ask_forget for state in State},
+    **{(state, "forgetnow"): privacy.forget for state in State},
+    **{(state, "forgetnot"): privacy.keep for state in State},
+    (State.CONSENT, "agree"): consent.agree,
     (State.IDLE, "/train"): begin,
     (State.IDLE, "train"): begin,
+    (State.IDLE, "form"): forms.fill,
+    **{(state, "form"): forms.fill_again for state in DRAFTING},
+    (State.CONSENT, "form"): consent.agree_by_form,
     (State.IDLE, "/cancel"): _nothing_to_cancel,
     (State.IDLE, "photo"): collecting.first_photo,
     (State.IDLE, "refused"): collecting.refuse_without_draft,

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 from bot.frontend import OutFile
-from bot.screen import Picture
+from bot.screen import Picture, Shelved
 from pictures.look import Refused
 from pictures.order import View
 from pictures.sandbox import Cells
@@ -28,8 +28,10 @@ class Darkroom:
     blobs: LocalBlobs
     cells: Cells
 
-    async def print(self, picture: Picture) -> OutFile | None:
+    async def print(self, picture: Picture | Shelved) -> OutFile | None:
         """A JPEG in the blob store; None where there is nothing to show any more."""
+        if isinstance(picture, Shelved):
+            return await self._shelved(picture)
         name = hashlib.sha256(repr(picture).encode()).hexdigest()[:32]
         key = f"{shown_prefix(picture.draft)}/{name}.jpg"
         if not await self.blobs.exists(key):
@@ -40,6 +42,20 @@ class Darkroom:
         path = self.blobs.path(key)
         size = (await asyncio.to_thread(path.stat)).st_size
         return OutFile(path=path, name=f"{name}.jpg", file_bytes=size)
+
+    async def _shelved(self, picture: Shelved) -> OutFile | None:
+        path = self.blobs.path(picture.key)
+        try:
+            if picture.stay:
+                folder, _, name = picture.key.rpartition("/")
+                key = f"{folder}/shown/{name}"
+                await self.blobs.put_file(key, path)
+                path = self.blobs.path(key)
+            size = (await asyncio.to_thread(path.stat)).st_size
+        except FileNotFoundError:
+            return None
+        small = self.blobs.path(picture.small) if picture.small else None
+        return OutFile(path=path, name=path.name, file_bytes=size, small=small)
 
     async def _photo(self, picture: Picture) -> bytes:
         return await self._view(picture.tiles[0].sha256, View(side=SIDE, boxes=picture.boxes))

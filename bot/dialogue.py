@@ -5,55 +5,76 @@ comes. What is shown follows from the rows, so a crash after the commit loses no
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import DBAPIError
 
-from bot import draft, samples
+from bot import draft, library, privacy, samples
+from bot.backroom import Backroom
+from bot.blocklist import Blocklist
 from bot.conversation import step
 from bot.darkroom import shown_prefix
 from bot.draft import Conversation
 from bot.events import (
     Action,
+    AskFinish,
+    AskSamples,
     CancelJob,
     Choice,
+    ChooseLanguage,
+    DeleteModel,
+    DropJobPhotos,
     DropPhotos,
     Event,
+    Export,
     FileRefused,
+    ForgetMe,
+    GiveConsent,
+    JobAction,
+    LibraryAction,
     PhotoReceived,
+    PrivacyAction,
+    RenameModel,
+    SendCard,
     SendResult,
     Show,
     Submit,
 )
 from bot.facts import Facts
-from bot.frontend import Attachment, Frontend, Incoming, NetworkError
+from bot.frontend import Attachment, Frontend, Incoming
+from bot.intake import Intake
+from bot.librarian import Librarian
+from bot.new_job import job_of
 from bot.notifier import Notifier
-from bot.presenter import Presenter, panel_ref
+from bot.orders import Order
+from bot.presenter import Presenter
 from bot.reading import Reader
-from bot.review import review
+from bot.registrar import Registrar
 from bot.screen import Line, Screen
 from bot.screens import toast
-from pictures import archive, look, twins
-from pictures.look import Refused
+from pictures import twins
 from pictures.sandbox import Cells
 from pictures.seen import from_texts
-from storage import conversation_store, inbox_store, job_store, look_store, people_store
-from storage.blob_store import LocalBlobs, photo_key
+from storage import (
+    conversation_store,
+    inbox_store,
+    job_store,
+    job_wishes,
+    limit_store,
+    look_store,
+    people_store,
+)
+from storage.blob_store import LocalBlobs, photo_key, samples_prefix
 from storage.database import Database, Tx
 from storage.doorbell import Doorbell
-from storage.job import CLASS_WORDS, Job, Photo
-from trainer.presets import Quality, params_for
+from storage.job import JobState
+from storage.people_store import Person
 
 log = logging.getLogger(__name__)
-
-FETCH_TRIES = 3
-TAKEN_AT_ONCE = 4
-FETCH_PAUSE_S = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,9 +82,12 @@ class After:
     """What is left to do once the transaction is committed."""
 
     screens: list[Screen] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
+    library: list[LibraryAction] = field(default_factory=list)
+    privacy: list[PrivacyAction] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
     ring: bool = False
     jobs_changed: bool = False
 
@@ -79,6 +103,10 @@ class Dialogue:
     doorbell: Doorbell
     presenter: Presenter
     notifier: Notifier
+    librarian: Librarian
+    registrar: Registrar
+    blocklist: Blocklist
+    backroom: Backroom
     frontends: Mapping[str, Frontend]
     _locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
@@ -99,27 +127,41 @@ class Dialogue:
 
     async def _receive(self, incoming: Incoming) -> None:
         events = [] if incoming.event is None else [incoming.event]
-        attachments = incoming.attachments or await self._samples(incoming)
-        if attachments:
-            # A request may bring many large files; few of them are in memory at once.
-            gate = asyncio.Semaphore(TAKEN_AT_ONCE)
-            taken = await asyncio.gather(
-                *(self._take(one, incoming.platform, gate) for one in attachments)
-            )
-            events += [event for some in taken for event in some]
+        if attachments := incoming.attachments or await self._samples(incoming):
+            events += await self._take(attachments, incoming)
         async with self._locks[incoming.chat]:
             await self._compare(incoming.chat, events)
             after = await self._commit(incoming, events)
-        if after is None:
-            return
+        if after is not None:
+            await self._conclude(after, incoming)
+
+    async def _take(self, attachments: tuple[Attachment, ...], incoming: Incoming) -> list[Event]:
+        if not await self.backroom.admits(incoming.person.id):
+            # Nothing of theirs is fetched or kept; the door answers.
+            return [FileRefused("photo.fetch")]
+        intake = Intake(
+            blobs=self.blobs,
+            cells=self.cells,
+            frontends=self.frontends,
+            blocklist=self.blocklist,
+        )
+        return await intake.take(attachments, incoming.platform)
+
+    async def _conclude(self, after: After, incoming: Incoming) -> None:
+        """What the transaction has left to do."""
         if after.ring:
             await self.doorbell.ring()
         for screen in after.screens:
             await self.presenter.tell(incoming.chat, screen)
         self.presenter.look(incoming.chat)
         await self._forget(after)
-        for job_id in after.results:
-            await self.notifier.send_again(job_id)
+        for action in after.library:
+            await self.librarian.after(action, incoming.chat, self.frontends[incoming.platform])
+        for order in after.orders:
+            await self.backroom.after(order, incoming.chat)
+        for one in after.privacy:
+            frontend = self.frontends[incoming.platform]
+            await self.registrar.after(one, incoming.person.id, incoming.chat, frontend)
         if after.jobs_changed:
             self.notifier.wake()
 
@@ -155,18 +197,23 @@ class Dialogue:
         async with self.database.write() as tx:
             if not await inbox_store.first_time(tx, incoming.platform, incoming.update_id, now=now):
                 return None
-            await people_store.remember(tx, incoming.person)
+            await people_store.remember(tx, incoming.person, now=now)
+            if incoming.out_file_bytes is not None:
+                await limit_store.said(tx, chat, incoming.out_file_bytes, now=now)
             stored = await conversation_store.load(tx, chat)
             before = draft.from_json(stored.text) if stored else Conversation()
             conversation = before
+            held = await self.reader.wants_consent(tx, incoming.person.id)
+            last: Facts | None = None
             for event in events:
-                pressed = event.draft if isinstance(event, Choice) else ""
                 if isinstance(event, PhotoReceived):
                     # Known before the step, so that it is judged with the others.
-                    await look_store.put(tx, event.photo.sha256, event.look, chat, now=now)
+                    await look_store.put(
+                        tx, event.photo.sha256, event.look, chat, now=now, held=held
+                    )
                     after.ring = True
-                photos = _photos(conversation, event)
-                facts = await self.reader.facts(tx, incoming.person, pressed, photos)
+                facts = await self._facts(tx, incoming.person, conversation, event, last)
+                last = facts if isinstance(event, PhotoReceived) else None
                 conversation, actions = step(conversation, event, facts)
                 for action in actions:
                     ref = stored.panel_ref if stored else ""
@@ -174,6 +221,21 @@ class Dialogue:
             if conversation != before:
                 await conversation_store.save(tx, chat, draft.to_json(conversation), now=now)
         return after
+
+    async def _facts(
+        self, tx: Tx, person: Person, conversation: Conversation, event: Event, last: Facts | None
+    ) -> Facts:
+        """``last`` are those of a photo just before this event."""
+        photos = conversation.photos
+        if isinstance(event, PhotoReceived):
+            photos += (event.photo,)
+            if last is not None:
+                return await self.reader.looked(tx, last, photos)
+        pressed = event.draft if isinstance(event, Choice) else ""
+        opened = library.looked_at(conversation, event)
+        counted = privacy.looks_up(event)
+        facts = await self.reader.facts(tx, person, pressed, photos, opened, counted=counted)
+        return await self.backroom.look(tx, event, facts)
 
     async def _do(  # noqa: PLR0913, PLR0917  an action may touch all of these
         self,
@@ -188,13 +250,12 @@ class Dialogue:
         match action:
             case Show(screen):
                 after.screens.append(screen)
-            case SendResult(job_id):
-                after.results.append(job_id)
-            case CancelJob(job_id):
-                await job_store.request_cancel(tx, job_id, now=facts.now)
-                after.jobs_changed = True
-            case Submit():
-                await job_store.add(tx, _job_of(conversation, facts, chat, ref))
+            case CancelJob() | AskSamples() | AskFinish():
+                await _ask_of_job(tx, action, facts, after)
+            case Submit(held=held):
+                job = job_of(conversation, facts, chat, ref)
+                state = JobState.HELD if held else JobState.QUEUED
+                await job_store.add(tx, replace(job, state=state))
                 after.ended.append(conversation.draft)
                 after.ring = after.jobs_changed = True
                 # The panel's message has become the job's; the next draft begins a new one.
@@ -202,6 +263,17 @@ class Dialogue:
             case DropPhotos(draft_id, photos):
                 after.dropped += [photo.sha256 for photo in photos]
                 after.ended += [draft_id] if draft_id else []
+            case ChooseLanguage() | GiveConsent() | DropJobPhotos() | ForgetMe() | Export():
+                await self.registrar.write(tx, action, facts, chat)
+                after.privacy.append(action)
+                after.ring = True
+            case SendResult() | SendCard() | RenameModel() | DeleteModel():
+                await self.librarian.write(tx, action, facts)
+                after.library.append(action)
+            case order:
+                await self.backroom.write(tx, order, facts)
+                after.orders.append(order)
+                after.ring = after.jobs_changed = True
         return conversation
 
     async def _forget(self, after: After) -> None:
@@ -210,6 +282,8 @@ class Dialogue:
         """
         for draft_id in after.ended:
             await self.blobs.delete_prefix(shown_prefix(draft_id))
+        for job_id in after.cancelled:
+            await self.blobs.delete_prefix(samples_prefix(job_id))
         if not after.dropped:
             return
         async with self.database.write() as tx:
@@ -218,87 +292,14 @@ class Dialogue:
         for sha256 in unused:
             await self.blobs.delete(photo_key(sha256))
 
-    async def _take(
-        self, attachment: Attachment, platform: str, gate: asyncio.Semaphore
-    ) -> list[Event]:
-        """Download and look: each picture in it becomes an event, and so does each refusal."""
-        async with gate:
-            return await self._look_into(attachment, platform)
 
-    async def _look_into(self, attachment: Attachment, platform: str) -> list[Event]:
-        limit = self.frontends[platform].limits.in_file_bytes
-        if (attachment.file_bytes or 0) > limit:
-            args = {"size": (attachment.file_bytes or 0) // 1_000_000, "limit": limit // 1_000_000}
-            return [FileRefused("photo.big", args)]
-        data = await _fetch(attachment)
-        if data is None:
-            return [FileRefused("photo.fetch")]
-        if not archive.is_zip(data):
-            return [await self._keep(data)]
-        pictures = archive.photos_in_zip(data)
-        found: list[Event] = []
-        try:
-            # One at a time: unpacked, all together would be too much to hold.
-            while (one := await asyncio.to_thread(next, pictures, None)) is not None:
-                found.append(await self._keep(one))
-        except archive.ZipRefusedError as error:
-            # What came before the fault is whole, and is kept.
-            return [*found, FileRefused(error.code, error.args_of_text)]
-        unfit = [one for one in found if isinstance(one, FileRefused) and one.code == "photo.type"]
-        # What is in the ZIP beside pictures is no news to anybody.
-        return [one for one in found if one not in unfit] or [FileRefused("zip.empty")]
-
-    async def _keep(self, data: bytes) -> Event:
-        looked = await self.cells.look(data)
-        if isinstance(looked, Refused):
-            return FileRefused(looked.code, looked.args)
-        sha256 = look.key_of(data)
-        await self.blobs.put(photo_key(sha256), data)
-        # The conversation gives the number: only it knows how many came before.
-        photo = Photo(
-            sha256=sha256,
-            number=1,
-            file_bytes=len(data),
-            width=looked.width,
-            height=looked.height,
-        )
-        return PhotoReceived(photo, json.dumps(look.to_json(looked)))
-
-
-async def _fetch(attachment: Attachment) -> bytes | None:
-    for left in reversed(range(FETCH_TRIES)):
-        try:
-            return await attachment.fetch()
-        except NetworkError as error:
-            if error.permanent or not left:
-                return None
-            await asyncio.sleep(FETCH_PAUSE_S)
-    return None
-
-
-def _photos(conversation: Conversation, event: Event) -> tuple[Photo, ...]:
-    """All whose looks the next step may ask for."""
-    new = (event.photo,) if isinstance(event, PhotoReceived) else ()
-    return (*conversation.photos, *new)
-
-
-def _job_of(conversation: Conversation, facts: Facts, chat: str, ref: str) -> Job:
-    base = facts.base(conversation.base)
-    assert base is not None  # noqa: S101  the conversation has just looked
-    words = (conversation.trigger, CLASS_WORDS[conversation.kind])
-    count = review(conversation, facts).used
-    return Job(
-        id=conversation.draft,
-        chat=chat,
-        person=facts.person,
-        name=conversation.name,
-        kind=conversation.kind,
-        params=params_for(
-            base.id, base.family, words, count, base.overrides, Quality(conversation.quality)
-        ),
-        photos=conversation.photos,
-        created_at=facts.now,
-        wishes=json.dumps(conversation.wishes.to_json()),
-        # A job that has its message from the start never sends a second one.
-        status_ref=panel_ref(ref, conversation.panel),
-    )
+async def _ask_of_job(tx: Tx, action: JobAction, facts: Facts, after: After) -> None:
+    match action:
+        case CancelJob(job_id):
+            state = await job_store.request_cancel(tx, job_id, now=facts.now)
+            after.cancelled += [job_id] if state is JobState.CANCELLED else []
+        case AskSamples(job_id):
+            await job_wishes.ask_samples(tx, job_id)
+        case AskFinish(job_id):
+            await job_wishes.ask_finish(tx, job_id, now=facts.now)
+    after.jobs_changed = True

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from bot import opened
+from bot.opened import Opened
 from bot.screen import Line
 from pictures.captions import Wishes
 from pictures.verdict import Choice
@@ -20,6 +22,7 @@ VERSION = 1
 
 class State(StrEnum):
     IDLE = "idle"  # no draft
+    CONSENT = "consent"  # may these photos be used?
     KIND = "kind"
     NAME = "name"
     TRIGGER = "trigger"
@@ -43,7 +46,8 @@ class Conversation:
     the next event; ``asking``: the panel asks whether to delete the draft. ``panel`` counts panel
     messages: another number is another message. ``below``: that message already stands below the
     photos that came in the middle of a question. ``at`` is the number of the photo that is looked
-    at, or whose caption is written; ``page`` counts pages of captions.
+    at, or whose caption is written; ``page`` counts pages of captions. ``opened`` is what the
+    panel shows of the library instead of the draft.
     """
 
     state: State = State.IDLE
@@ -66,11 +70,13 @@ class Conversation:
     at: int = 0
     page: int = 0
     wishes: Wishes = field(default_factory=Wishes)
+    opened: Opened | None = None
 
 
 def is_pictured(conversation: Conversation) -> bool:
     """The panel is a picture with words below it."""
-    return conversation.state in {State.FIX, State.SHEET} and not conversation.asking
+    in_words = conversation.asking or conversation.opened is not None
+    return conversation.state in {State.FIX, State.SHEET} and not in_words
 
 
 def to_json(conversation: Conversation) -> str:
@@ -110,6 +116,7 @@ def from_json(text: str) -> Conversation:
         at=read.number("at"),
         page=read.number("page"),
         wishes=Wishes.from_json(raw.get("wishes")),
+        opened=opened.from_json(raw.get("opened")),
     )
 
 

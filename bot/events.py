@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from bot.orders import Order
 from bot.screen import Screen
 from storage.job import Args, Photo
 
@@ -47,7 +48,17 @@ class FileRefused:
     args: Args = field(default_factory=dict)
 
 
-Event = Command | Text | Choice | PhotoReceived | FileRefused
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A whole form at once, from a network that has forms. ``kind`` and ``base`` are ids."""
+
+    name: str
+    kind: str
+    base: str
+    consent: bool
+
+
+Event = Command | Text | Choice | PhotoReceived | FileRefused | Filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,11 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """The draft becomes a job; the panel's message becomes the job's status message."""
+    """The draft becomes a job; the panel's message becomes the job's status message. ``held``: it
+    waits for an admin's eye.
+    """
+
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,46 @@ class CancelJob:
 
 
 @dataclass(frozen=True, slots=True)
-class SendResult:
-    """A finished file is wanted once more."""
+class AskSamples:
+    """The training is to draw samples now."""
 
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskFinish:
+    """The training is to end here, and what it learned becomes the file."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """A finished file is wanted once more, or a fresh link to it alone."""
+
+    job_id: str
+    only_link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendCard:
+    """A finished file's card, for whoever gets the file."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenameModel:
+    job_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteModel:
+    """The finished file and all that belongs to it; its copy in the LoRA folder if it is wanted."""
+
+    job_id: str
+    with_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +133,38 @@ class DropPhotos:
     photos: tuple[Photo, ...]
 
 
-Action = Show | Submit | CancelJob | SendResult | DropPhotos
+@dataclass(frozen=True, slots=True)
+class GiveConsent:
+    """The person agreed to the policy; their photos may be looked at."""
+
+    photos: tuple[Photo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DropJobPhotos:
+    """The photos of a training that has ended are no longer wanted."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetMe:
+    """Everything of this person is to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """All that is stored of this person, as files."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseLanguage:
+    """Of a catalogue, by its name; empty: what the client says."""
+
+    language: str
+
+
+LibraryAction = SendResult | SendCard | RenameModel | DeleteModel
+JobAction = CancelJob | AskSamples | AskFinish
+PrivacyAction = GiveConsent | DropJobPhotos | ForgetMe | Export | ChooseLanguage
+Action = Show | Submit | JobAction | DropPhotos | LibraryAction | PrivacyAction | Order

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bot.office import Door, Office
 from pictures.limits import DEFAULT, Limits
 from pictures.seen import Seen
+from storage.access import Pause, Quota
 from storage.bases import Base
-from storage.job import LIVE, Job
+from storage.job import LIVE, Job, Photo
+from storage.shelf import Page
+
+MODELS_ON_A_PAGE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,18 @@ class Board:
     starts_in: Mapping[str, float] = field(default_factory=dict)
     next_in: float = 0.0
     online: int = 0
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What is kept of a person; ``with_photos`` are the jobs whose photos are still here."""
+
+    photos: int = 0
+    photo_bytes: int = 0
+    models: int = 0
+    model_bytes: int = 0
+    with_photos: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +48,12 @@ class Facts:
     ``new_id`` is for a draft that starts now. ``seconds`` says by base how long a training takes.
     ``seen`` is what is known of the draft's photos, by sha256; ``waiting`` are those that a worker
     has yet to look at; ``sees_faces``: some worker can. ``pictures_go_to`` is another host that
-    captions are made on, if there is one.
+    captions are made on, if there is one. ``models`` is a page of the person's library, where that
+    is open; ``kept_photos`` are those of the ``pressed`` job that are still here; ``has_links``:
+    files can be loaded over the public address. ``wants_consent``: the person has yet to agree
+    to the policy; ``holds``: an admin looks at each set before it is trained; ``stored`` is
+    counted where somebody asks for it. ``quota`` is read where a job may begin, ``office`` where
+    an admin asks.
     """
 
     now: float
@@ -39,6 +61,9 @@ class Facts:
     person: str
     first_name: str = ""
     is_admin: bool = False
+    door: Door = field(default_factory=Door)
+    quota: Quota = field(default_factory=Quota)
+    office: Office = field(default_factory=Office)
     bases: tuple[Base, ...] = ()
     taken: frozenset[str] = frozenset()
     jobs: tuple[Job, ...] = ()
@@ -50,6 +75,15 @@ class Facts:
     sees_faces: bool = False
     limits: Limits = DEFAULT
     pictures_go_to: str = ""
+    models: Page = field(default_factory=Page)
+    page_size: int = MODELS_ON_A_PAGE
+    kept_photos: tuple[Photo, ...] = ()
+    has_links: bool = False
+    wants_consent: bool = False
+    policy_url: str = ""
+    holds: bool = False
+    retention_days: int = 7
+    stored: Stored = field(default_factory=Stored)
 
     def base(self, base_id: str) -> Base | None:
         return next((base for base in self.bases if base.id == base_id), None)

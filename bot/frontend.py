@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.events import Event
+from bot.screen import Slot
 from storage.people_store import Person
 
 
@@ -13,9 +14,12 @@ from storage.people_store import Person
 class Limits:
     """A network's own limits. Bytes, characters, seconds.
 
+    ``out_file_bytes`` is the network's own; a chat of its own limit says so (`Incoming`).
     ``links`` is true where a link of the bot's own web app always opens (the local page);
     ``paths`` where the reader sits at this machine and a file's path is the best delivery;
-    ``idempotent`` where a second send with the same key is the same message.
+    ``idempotent`` where a second send with the same key is the same message; ``copies`` where a
+    button can put words into the clipboard. ``start_link`` is the address that hands the word
+    behind it to the bot, where the network has one.
     """
 
     text: int = 4096
@@ -26,23 +30,29 @@ class Limits:
     links: bool = False
     paths: bool = False
     idempotent: bool = False
+    copies: bool = False
+    start_link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedButton:
-    """A button in words: it sends ``data`` back, or opens ``url``."""
+    """A button in words: it sends ``data`` back, opens ``url``, or copies ``copy``."""
 
     label: str
     data: str = ""
     url: str = ""
+    copy: str = ""
     danger: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutFile:
+    """``small`` is a picture's own small version, within 320 pixels, if there is one."""
+
     path: Path
     name: str
     file_bytes: int
+    small: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,10 @@ class Message:
     """A screen in words. The only markup: ``**bold**`` and backticks; line breaks count.
 
     ``picture`` is a JPEG that is shown above the words. A message keeps having one, or none: a new
-    picture may take its place, but no text.
+    picture may take its place, but no text. Beside a ``file`` it is shown as far as the network
+    can; ``drawn_by`` is the base model that drew it, if one did. ``slot`` says which of the chat's
+    messages this is; ``asks`` is the button for what people write or send by themselves on most
+    networks.
     """
 
     text: str
@@ -58,6 +71,9 @@ class Message:
     file: OutFile | None = None
     picture: OutFile | None = None
     notify: bool = False
+    slot: Slot = Slot.TOAST
+    asks: RenderedButton | None = None
+    drawn_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +93,8 @@ class Incoming:
     """One update: an event, or files, from one person in one chat.
 
     ``chat`` and ``person`` are ``platform:id``. ``update_id`` is unique on its platform: the same
-    update delivered twice has its effect once.
+    update delivered twice has its effect once. ``out_file_bytes`` is the largest file that this
+    chat takes from us now, where the network says so with each update; None where it does not.
     """
 
     platform: str
@@ -86,6 +103,7 @@ class Incoming:
     person: Person
     event: Event | None = None
     attachments: tuple[Attachment, ...] = ()
+    out_file_bytes: int | None = None
 
 
 class NetworkError(Exception):
@@ -105,6 +123,13 @@ class MessageGoneError(NetworkError):
 
 class ChatGoneError(NetworkError):
     """The person blocked the bot or left; nothing more can be shown in this chat."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, permanent=True)
+
+
+class TooLargeError(NetworkError):
+    """The network does not take a file of this size: the same file is never sent again."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what, permanent=True)

@@ -5,23 +5,21 @@ stores which version is shown. An old stage can therefore never appear after a n
 """
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
-from bot import delivery, screens
-from bot.frontend import ChatGoneError, Frontend, Message, NetworkError, OutFile
-from bot.links import Links
+from bot import job_screens, sample_screens
+from bot.courier import Courier
+from bot.frontend import ChatGoneError, Frontend, Message, NetworkError
 from bot.presenter import Presenter
 from bot.reading import Reader
 from bot.render import render
-from bot.screen import Button, Line
-from bot.sending import edit_or_send, send
+from bot.sending import edit_or_send
 from storage import job_lists, job_store
-from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.job import Job, JobState
 
@@ -30,17 +28,8 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.4
 QUEUE_LOOK_S = 15.0  # a place in the queue changes without the job's own row changing
 AFTER_TROUBLE_S = 5.0
-SENDING = "sending"  # stored before a result goes out: after a crash it may be there already
+NOT_SHOWN = frozenset({JobState.FAILED, JobState.CANCELLED})  # what was drawn is deleted
 WAIT_FOR_WORKER_S = 20.0  # a worker that starts again needs a moment before it counts as gone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """What a delivery needs: the files, the links, and the address they begin with."""
-
-    blobs: LocalBlobs
-    links: Links
-    public_url: str = ""
 
 
 class Notifier:
@@ -50,13 +39,13 @@ class Notifier:
         reader: Reader,
         presenter: Presenter,
         frontends: Mapping[str, Frontend],
-        post: Post,
+        courier: Courier,
     ) -> None:
         self._database = database
         self._reader = reader
         self._presenter = presenter
         self._frontends = frontends
-        self._post = post
+        self._courier = courier
         self._woken = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, Message] = {}
@@ -73,6 +62,7 @@ class Notifier:
                 self._woken.clear()
                 async with self._database.read() as tx:
                     behind = await job_lists.unsent(tx, list(self._frontends))
+                    behind += await job_lists.delivering(tx, list(self._frontends))
                 if time.monotonic() > queue_look:
                     queue_look = time.monotonic() + QUEUE_LOOK_S
                     behind += await self._waiting()
@@ -85,6 +75,7 @@ class Notifier:
             for task in self._busy.values():
                 task.cancel()
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await self._courier.close()
 
     async def _waiting(self) -> list[Job]:
         async with self._database.read() as tx:
@@ -122,11 +113,12 @@ class Notifier:
         waiting = [one.id for one in board.line if one.state is JobState.QUEUED]
         place = waiting.index(job.id) + 1 if job.id in waiting else 0
         starting = time.time() - job.created_at < WAIT_FOR_WORKER_S
-        screen = screens.status(
+        screen = job_screens.status(
             job,
             place=place,
             starts_in_s=board.starts_in.get(job.id, 0.0),
             online=max(board.online, int(starting)),
+            pause=board.pause,
         )
         catalog = await self._presenter.catalog(job.person)
         message = render(screen, catalog, frontend.limits)
@@ -136,31 +128,41 @@ class Notifier:
         if message != self._shown.get(job.id) and not merged:
             ref = await edit_or_send(frontend, job.chat, ref, message, f"status-{job.id}")
             self._shown[job.id] = message
+        await self._show_samples(job, frontend)
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version, status_ref=ref)
-        if job.state is JobState.DELIVERING:
-            await self._deliver(job, ref, frontend)
+        if job.state is JobState.DELIVERING and await self._courier.hand_over(job, ref, frontend):
+            await self._close(job)
 
-    async def _deliver(self, job: Job, status_ref: str, frontend: Frontend) -> None:
-        """Committed before it is sent: after a crash in between, the file goes into the status
-        message by an edit, which may be repeated, and never into a second result.
+    async def _show_samples(self, job: Job, frontend: Frontend) -> None:
+        """The one message of the samples, with the newest. Its row says what it shows, and behind a
+        bar its name. A picture that the network refuses is passed over: the file is what counts.
         """
-        message = await self._result(job, frontend)
-        if job.result_ref == SENDING and not frontend.limits.idempotent and status_ref:
-            ref = await edit_or_send(frontend, job.chat, status_ref, message, f"result-{job.id}")
-        else:
-            await self._note_result(job, SENDING)
-            ref = await send(frontend, job.chat, message, f"result-{job.id}")
-            if not ref and status_ref:
-                ref = await edit_or_send(
-                    frontend, job.chat, status_ref, message, f"result-{job.id}"
-                )
-        await self._note_result(job, ref or SENDING)
-        await self._close(job)
+        screen = sample_screens.samples(job)
+        picture = await self._presenter.picture(screen) if screen else None
+        if screen is None or picture is None or job.state in NOT_SHOWN:
+            return
+        catalog = await self._presenter.catalog(job.person)
+        message = render(screen, catalog, frontend.limits, picture=picture)
+        shown, _, ref = job.samples_ref.partition("|")
+        showing = hashlib.sha256(repr((screen.picture, message.text)).encode()).hexdigest()[:16]
+        if showing == shown:
+            return
+        if not ref:
+            # Committed before it is sent: after a crash in between it may be there already.
+            await self._note_samples(job, f"{showing}|")
+        try:
+            ref = await edit_or_send(frontend, job.chat, ref, message, f"samples-{job.id}")
+        except NetworkError as error:
+            if not error.permanent or isinstance(error, ChatGoneError):
+                await self._note_samples(job, job.samples_ref)
+                raise
+            log.warning("job %s: its samples were refused (%s)", job.id, error)
+        await self._note_samples(job, f"{showing}|{ref}")
 
-    async def _note_result(self, job: Job, ref: str) -> None:
+    async def _note_samples(self, job: Job, ref: str) -> None:
         async with self._database.write() as tx:
-            await job_store.mark_sent(tx, job.id, job.version, result_ref=ref)
+            await job_store.mark_sent(tx, job.id, job.sent_version, samples_ref=ref)
 
     async def _close(self, job: Job) -> None:
         async with self._database.write() as tx:
@@ -173,37 +175,3 @@ class Notifier:
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version)
             await job_store.delivered(tx, job.id, now=time.time())
-
-    async def send_again(self, job_id: str) -> None:
-        """A finished file once more, with a fresh link."""
-        async with self._database.read() as tx:
-            job = await job_store.get(tx, job_id)
-        if job is None or job.artifact is None:
-            return
-        frontend = self._frontends[job.chat.partition(":")[0]]
-        message = await self._result(job, frontend)
-        with suppress(NetworkError):
-            async with self._presenter.lock(job.chat):
-                await send(frontend, job.chat, message, f"again-{job.id}-{time.time_ns()}")
-
-    async def _result(self, job: Job, frontend: Frontend) -> Message:
-        made = job.artifact
-        assert made is not None  # noqa: S101  only a published job is delivered
-        path = self._post.blobs.path(made.key)
-        line: Line | None = None
-        buttons: tuple[tuple[Button, ...], ...] = ()
-        file = None
-        match delivery.way(made.file_bytes, frontend.limits, self._post.public_url):
-            case delivery.Attach():
-                file = OutFile(path=path, name=made.name, file_bytes=made.file_bytes)
-            case delivery.PathOnly():
-                line = Line(key="result.path", args={"path": str(path)})
-            case delivery.OnServer():
-                line = Line(key="result.kept")
-            case delivery.Link(base=base):
-                url = base + self._post.links.path(job.id, job.person)
-                args = {"size": screens.megabytes(made.file_bytes)}
-                buttons = ((Button(label="button.download", args=args, url=url),),)
-                line = Line(key="result.link", args={"hours": round(self._post.links.hours)})
-        catalog = await self._presenter.catalog(job.person)
-        return render(screens.result(job, line, buttons), catalog, frontend.limits, file)

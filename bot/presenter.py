@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from bot import draft
 from bot.darkroom import Darkroom
-from bot.frontend import Frontend, Message, NetworkError
+from bot.frontend import Frontend, Message, NetworkError, OutFile
+from bot.panels import panel
 from bot.reading import Reader
 from bot.render import render
 from bot.screen import Screen
-from bot.screens import panel
 from bot.sending import edit_or_send, send
 from bot.texts.catalog import Catalog, nearest
 from storage import conversation_store, people_store
@@ -66,6 +66,9 @@ class Presenter:
         self._chats: defaultdict[str, Chat] = defaultdict(Chat)
 
     async def tell(self, chat: str, screen: Screen) -> None:
+        """Also people of networks that another process serves: they hear nothing from this one."""
+        if chat.partition(":")[0] not in self._frontends:
+            return
         self._chats[chat].toasts.append(screen)
         self._start(chat)
 
@@ -97,6 +100,10 @@ class Presenter:
             known = await people_store.get(tx, [person])
         return Catalog.load(nearest(known[person].language if person in known else ""))
 
+    async def picture(self, screen: Screen) -> OutFile | None:
+        """What it shows, as a file; None where there is nothing to show any more."""
+        return await self._darkroom.print(screen.picture) if screen.picture else None
+
     def _start(self, name: str) -> None:
         chat = self._chats[name]
         if chat.showing is None or chat.showing.done():
@@ -125,7 +132,8 @@ class Presenter:
         frontend = self._frontends[name.partition(":")[0]]
         catalog = await self.catalog(name)
         key = f"toast-{new_id()}"
-        await send(frontend, name, render(screen, catalog, frontend.limits), key)
+        picture = await self.picture(screen)
+        await send(frontend, name, render(screen, catalog, frontend.limits, picture=picture), key)
 
     async def _panel(self, name: str) -> None:
         async with self._database.read() as tx:
@@ -134,7 +142,9 @@ class Presenter:
                 return
             conversation = draft.from_json(stored.text)
             person = Person(id=conversation.person or name, name="")
-            facts = await self._reader.facts(tx, person, photos=conversation.photos)
+            facts = await self._reader.facts(
+                tx, person, photos=conversation.photos, opened=conversation.opened
+            )
         frontend = self._frontends[name.partition(":")[0]]
         # To lay photos on each other takes a while the first time.
         screen = await asyncio.to_thread(panel, conversation, facts)
@@ -144,7 +154,7 @@ class Presenter:
         kept = ""
         if screen is not None:
             catalog = await self.catalog(person.id)
-            picture = await self._darkroom.print(screen.picture) if screen.picture else None
+            picture = await self.picture(screen)
             message = render(screen, catalog, frontend.limits, picture=picture)
             key = f"panel-{conversation.draft}-{conversation.panel}"
             kept = f"{conversation.panel}|{await edit_or_send(frontend, name, ref, message, key)}"
@@ -161,7 +171,8 @@ class Presenter:
         if ref and last is not None and last[0] not in jobs:
             with suppress(NetworkError):
                 # Its picture may be deleted by now.
-                await frontend.edit(name, ref, replace(last[1], buttons=(), picture=None))
+                retired = replace(last[1], buttons=(), asks=None, picture=None)
+                await frontend.edit(name, ref, retired)
 
     async def _mark(self, name: str, stored: Stored, kept: str) -> None:
         async with self._database.write() as tx:

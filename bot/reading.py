@@ -2,20 +2,33 @@
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.estimate import start_times
-from bot.facts import Board, Facts
+from bot.facts import MODELS_ON_A_PAGE, Board, Facts, Stored
+from bot.opened import Opened
 from pictures.limits import DEFAULT, Limits
 from pictures.seen import from_texts
-from storage import job_lists, job_store, look_store, people_store, worker_store
+from storage import (
+    consent_store,
+    job_lists,
+    job_store,
+    library_store,
+    look_store,
+    pause_store,
+    people_store,
+    stored_store,
+    worker_store,
+)
 from storage.bases import Base
 from storage.database import Tx
-from storage.job import Photo, new_id
+from storage.job import Job, Photo, new_id
 from storage.people_store import Person
 from storage.settings import Settings
+from storage.shelf import Page
 from storage.worker_store import SEES_FACES, SEES_TAGS
 
+LOCAL = frozenset({"web", "tty"})  # platforms of this machine
 SENSES = frozenset({SEES_FACES, SEES_TAGS})
 
 
@@ -28,26 +41,40 @@ class Reader:
     limits: Limits = DEFAULT
 
     async def facts(
-        self, tx: Tx, person: Person, pressed_job: str = "", photos: Collection[Photo] = ()
+        self,
+        tx: Tx,
+        person: Person,
+        pressed_job: str = "",
+        photos: Collection[Photo] = (),
+        opened: Opened | None = None,
+        *,
+        counted: bool = False,
     ) -> Facts:
+        """``opened`` is what the library shows or is about to show; None: it stays shut.
+        ``counted``: it is asked what is stored of this person.
+        """
         now = time.time()
         seconds = await self.seconds(tx)
+        pressed_job = pressed_job or (opened.model if opened else "")
         pressed = await job_store.get(tx, pressed_job) if pressed_job else None
-        known = await look_store.get(tx, [photo.sha256 for photo in photos]) if photos else {}
-        senses = await worker_store.labels(tx, now=now) & SENSES
-        return Facts(
-            seen={
-                key: from_texts(row.look, row.faces, row.described) for key, row in known.items()
-            },
-            waiting=frozenset(key for key, row in known.items() if not row.seen and senses),
-            sees_faces=SEES_FACES in senses,
+        shelf = Page()
+        if opened is not None:
+            shelf = await library_store.page(tx, person.id, opened.page, MODELS_ON_A_PAGE)
+        facts = Facts(
+            models=shelf,
+            wants_consent=await self.wants_consent(tx, person.id),
+            policy_url=self.settings.policy_url,
+            holds=self.settings.hold_for_review,
+            retention_days=round(self.settings.retention_days),
+            stored=await _stored(tx, person.id, photos) if counted else Stored(),
+            kept_photos=await _kept(tx, pressed) if opened and pressed else (),
+            has_links=bool(self.settings.public_url),
             limits=self.limits,
             pictures_go_to=self.settings.pictures_go_to,
             now=now,
             new_id=new_id(now),
             person=person.id,
             first_name=person.name,
-            is_admin=person.id in self.settings.admin_ids,
             bases=self.bases,
             taken=await job_lists.names_of(tx, person.id),
             jobs=tuple(await job_lists.of_person(tx, person.id)),
@@ -55,6 +82,27 @@ class Reader:
             seconds=seconds,
             board=await self.board(tx, seconds, now),
         )
+        return await self.looked(tx, facts, photos)
+
+    async def looked(self, tx: Tx, facts: Facts, photos: Collection[Photo]) -> Facts:
+        """The same facts with what is seen on these photos; enough from one photo to the next."""
+        known = await look_store.get(tx, [photo.sha256 for photo in photos]) if photos else {}
+        senses = await worker_store.labels(tx, now=facts.now) & SENSES
+        return replace(
+            facts,
+            seen={
+                key: from_texts(row.look, row.faces, row.described) for key, row in known.items()
+            },
+            waiting=frozenset(key for key, row in known.items() if not row.seen and senses),
+            sees_faces=SEES_FACES in senses,
+        )
+
+    async def wants_consent(self, tx: Tx, person: str) -> bool:
+        """Where people of a network send photos. Who sits at this machine needs to ask nobody."""
+        local = person.partition(":")[0] in LOCAL
+        if self.settings.consent == "never" or (self.settings.consent == "auto" and local):
+            return False
+        return not await consent_store.given(tx, person, self.settings.policy_version)
 
     async def seconds(self, tx: Tx) -> dict[str, float]:
         """How long a training takes: this server's own past runs, before them the first guess."""
@@ -75,4 +123,23 @@ class Reader:
             starts_in=starts_in,
             next_in=next_in,
             online=online,
+            pause=await pause_store.get(tx, now=now),
         )
+
+
+async def _kept(tx: Tx, job: Job) -> tuple[Photo, ...]:
+    """A job's photos that were not deleted: whoever deletes one deletes what was seen on it."""
+    known = await look_store.get(tx, [photo.sha256 for photo in job.photos])
+    return tuple(photo for photo in job.photos if photo.sha256 in known)
+
+
+async def _stored(tx: Tx, person: str, drafted: Collection[Photo]) -> Stored:
+    kept = await stored_store.of_person(tx, person, drafted)
+    made = [job.artifact for job in kept.jobs if job.artifact is not None]
+    return Stored(
+        photos=len(kept.photos),
+        photo_bytes=sum(photo.file_bytes for photo in kept.photos.values()),
+        models=len(made),
+        model_bytes=sum(one.file_bytes for one in made),
+        with_photos=kept.with_photos,
+    )

@@ -1,7 +1,7 @@
 """A screen in one language, fit for one network. Pure."""
 
 from bot.frontend import Limits, Message, OutFile, RenderedButton
-from bot.screen import Button, Line, Screen
+from bot.screen import Button, Line, Screen, Shelved
 from bot.texts.catalog import Catalog
 from storage.job import Args
 
@@ -21,14 +21,19 @@ def render(
     paragraphs = [_line(line, catalog) for line in screen.lines]
     return Message(
         text=_cut("\n".join(paragraphs), limits.caption if file or picture else limits.text),
-        buttons=tuple(tuple(_button(one, catalog) for one in row) for row in screen.buttons),
+        buttons=_rows(screen, catalog, limits),
         file=file,
         picture=picture,
+        drawn_by=screen.picture.base if isinstance(screen.picture, Shelved) else "",
         notify=screen.notify,
+        slot=screen.slot,
+        asks=_button(screen.asks, catalog) if screen.asks else None,
     )
 
 
 def _line(line: Line, catalog: Catalog) -> str:
+    if line.words:
+        return line.words.translate(MARKUP)
     return catalog.text(line.key, _plain(line.args), line.n)
 
 
@@ -43,10 +48,25 @@ def plain(value: str | float) -> str | int | float:
     return _cut(" ".join(value.translate(MARKUP).split()), MAX_ARGUMENT)
 
 
+def _rows(
+    screen: Screen, catalog: Catalog, limits: Limits
+) -> tuple[tuple[RenderedButton, ...], ...]:
+    """Without those that this network cannot have; a row of none is no row."""
+    fit = (
+        tuple(_button(one, catalog) for one in row if limits.copies or not one.copy)
+        for row in screen.buttons
+    )
+    return tuple(row for row in fit if row)
+
+
 def _button(button: Button, catalog: Catalog) -> RenderedButton:
     label = catalog.text(button.label, _plain(button.args))
     return RenderedButton(
-        label=_cut(label, MAX_LABEL), data=button.data, url=button.url, danger=button.danger
+        label=_cut(label, MAX_LABEL),
+        data=button.data,
+        url=button.url,
+        copy=button.copy,
+        danger=button.danger,
     )
 
 

@@ -14,6 +14,7 @@ class Slot(StrEnum):
 
     PANEL = "panel"
     STATUS = "status"
+    SAMPLES = "samples"
     RESULT = "result"
     TOAST = "toast"
 
@@ -22,7 +23,8 @@ class Slot(StrEnum):
 class Button:
     """``label`` is a text key; pressed, it comes back as a Choice(verb, draft, argument).
 
-    With ``url`` it opens a page instead. ``danger`` marks what destroys something.
+    With ``url`` it opens a page instead, with ``copy`` it puts these words into the clipboard where
+    the network can do that. ``danger`` marks what destroys something.
     """
 
     label: str
@@ -31,6 +33,7 @@ class Button:
     draft: str = ""
     argument: str = ""
     url: str = ""
+    copy: str = ""
     danger: bool = False
 
     @property
@@ -40,11 +43,15 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One paragraph: a text key and its arguments. ``n`` chooses the plural form."""
+    """One paragraph: a text key and its arguments. ``n`` chooses the plural form.
 
-    key: str
+    ``words`` stand in place of all that: an admin's own, in as many lines as they have.
+    """
+
+    key: str = ""
     args: Args = field(default_factory=dict)
     n: int | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +77,31 @@ class Picture:
     sheet: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A picture that lies in the blob store; ``small`` is the same within 320 pixels. What takes
+    its place there would take it out of the chat, too, unless it is to ``stay``. ``base`` is the
+    base model that drew it, if one did.
+    """
+
+    key: str
+    small: str = ""
+    stay: bool = False
+    base: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
+    """``asks``: an answer in words or photos are expected; a network where neither can be sent by
+    itself offers this button, which opens a form.
+    """
+
     slot: Slot
     lines: tuple[Line, ...]
     buttons: tuple[tuple[Button, ...], ...] = ()
     notify: bool = False
-    picture: Picture | None = None
+    asks: Button | None = None
+    picture: Picture | Shelved | None = None
 
 
 def parse_data(data: str) -> tuple[str, str, str] | None:

@@ -3,21 +3,20 @@
 import math
 from collections.abc import Callable
 
-from bot import photo_screens
+from bot import consent_screen, photo_screens
+from bot.asks import asks
 from bot.draft import Conversation, State
 from bot.facts import Facts
+from bot.pausing import paused
 from bot.review import Review, review
 from bot.screen import Button, Line, Picture, Screen, Slot
-from storage.job import RUNNING, Job, JobState
 from trainer.presets import SHARES, Quality, steps_for
-from trainer.run import Phase
 
 TRAIN = Button(label="button.train", verb="train")
 MODELS = Button(label="button.models", verb="models")
 HELP = Button(label="button.help", verb="help")
 KINDS = ("person", "character", "style", "thing")
 BAR = 20  # characters
-SURE_STEPS = 20  # before so many steps a remaining time would be a guess
 MEGABYTE = 1_000_000
 
 
@@ -53,7 +52,13 @@ def panel(conversation: Conversation, facts: Facts) -> Screen | None:
     lines, buttons = PANELS[conversation.state](conversation, facts)
     note = (conversation.note,) if conversation.note else ()
     picture = PICTURES.get(conversation.state, _no_picture)(conversation, facts)
-    return Screen(slot=Slot.PANEL, lines=(*note, *lines), buttons=buttons, picture=picture)
+    return Screen(
+        slot=Slot.PANEL,
+        lines=(*note, *lines),
+        buttons=buttons,
+        picture=picture,
+        asks=asks(conversation),
+    )
 
 
 def _no_picture(_: Conversation, __: Facts) -> Picture | None:
@@ -140,7 +145,7 @@ def _summary(conversation: Conversation, facts: Facts) -> Part:
         ),
         *_reason(conversation, facts, found.used),
         *_left_out(found),
-        _when(facts.board.next_in, facts.board.online),
+        _soon(facts),
     ]
     buttons = (
         (Button(label="button.start", verb="start", draft=draft),),
@@ -182,7 +187,12 @@ def _left_out(found: Review) -> tuple[Line, ...]:
     return (Line(key="summary.left_out", args={"numbers": numbers}),) if numbers else ()
 
 
-def _when(starts_in_s: float, online: int) -> Line:
+def _soon(facts: Facts) -> Line:
+    board = facts.board
+    return paused(board.pause) if board.pause else when(board.next_in, board.online)
+
+
+def when(starts_in_s: float, online: int) -> Line:
     if not online:
         return Line(key="start.nobody")
     if starts_in_s < 1:
@@ -201,6 +211,7 @@ def _ask_drop(conversation: Conversation) -> Screen:
 
 
 PANELS: dict[State, Callable[[Conversation, Facts], Part]] = {
+    State.CONSENT: consent_screen.question,
     State.KIND: _kind,
     State.NAME: _name,
     State.TRIGGER: _trigger,
@@ -218,105 +229,3 @@ PICTURES: dict[State, Callable[[Conversation, Facts], Picture | None]] = {
     State.FIX: photo_screens.photo_picture,
     State.SHEET: photo_screens.sheet_picture,
 }
-
-
-# --- the job -------------------------------------------------------------------------------------
-
-
-def status(job: Job, *, place: int = 0, starts_in_s: float = 0.0, online: int = 1) -> Screen:
-    """The job's one status message: the row as it is now."""
-    lines = (*_state_lines(job, place, starts_in_s, online), *_rejections(job))
-    return Screen(slot=Slot.STATUS, lines=lines, buttons=_state_buttons(job))
-
-
-def _state_lines(job: Job, place: int, starts_in_s: float, online: int) -> tuple[Line, ...]:
-    args: dict[str, str | int | float] = {"name": job.name}
-    match job.state:
-        case JobState.QUEUED:
-            waiting = Line(key="status.queued", args={**args, "place": max(1, place)})
-            return waiting, _when(starts_in_s, online)
-        case JobState.PREPARING:
-            args |= {"done": job.prepared, "all": len(job.photos)}
-            return (Line(key="status.preparing", args=args),)
-        case JobState.TRAINING:
-            return _training(job)
-        case JobState.FAILED:
-            failure = job.failure
-            code, why = (failure.code, failure.args) if failure else ("fail.internal", {})
-            why_line = Line(key=code, args=why)
-            return (Line(key="status.failed", args={**args, "code": job.code}), why_line)
-    return (Line(key=f"status.{job.state}", args=args),)
-
-
-def _training(job: Job) -> tuple[Line, ...]:
-    args: dict[str, str | int | float] = {"name": job.name}
-    progress = job.progress
-    if progress is None or progress.phase is not Phase.TRAINING:
-        phase = progress.phase if progress else Phase.LOADING
-        return (Line(key="status.training", args=args), Line(key=f"phase.{phase}"))
-    done = progress.step / max(1, progress.total)
-    args |= {"bar": bar(done), "percent": round(100 * done)}
-    lines = [Line(key="status.training", args=args), Line(key="status.bar", args=args)]
-    if progress.eta_s is not None and progress.step >= min(SURE_STEPS, progress.total / 2):
-        lines.append(Line(key="status.left", args={"minutes": minutes(progress.eta_s)}))
-    lines.append(
-        Line(
-            key="status.step",
-            args={
-                "step": progress.step,
-                "total": progress.total,
-                "speed": _speed(progress.steps_per_s),
-                "loss": "–" if progress.loss is None else f"{progress.loss:.3f}",
-            },
-        )
-    )
-    return tuple(lines)
-
-
-def _speed(steps_per_s: float | None) -> str:
-    """The field's way: it/s, and s/it where a step takes longer than a second."""
-    if not steps_per_s:
-        return "–"
-    return f"{steps_per_s:.1f} it/s" if steps_per_s >= 1 else f"{1 / steps_per_s:.1f} s/it"
-
-
-def _rejections(job: Job) -> tuple[Line, ...]:
-    return tuple(
-        Line(key=one.code, args={**one.args, "number": one.number}) for one in job.rejections
-    )
-
-
-def _state_buttons(job: Job) -> tuple[tuple[Button, ...], ...]:
-    if job.state is JobState.QUEUED or job.state in RUNNING:
-        return ((Button(label="button.cancel", verb="stop", draft=job.id, danger=True),),)
-    if job.state in (JobState.FAILED, JobState.CANCELLED):
-        return ((TRAIN,),)
-    return ()
-
-
-def ask_stop(job: Job) -> Screen:
-    buttons = (
-        Button(label="button.stop", verb="stopnow", draft=job.id, danger=True),
-        Button(label="button.go_on", verb="goon", draft=job.id),
-    )
-    key = "stop.waiting" if job.state is JobState.QUEUED else "stop.running"
-    return toast(Line(key=key, args={"name": job.name}), buttons=(buttons,))
-
-
-def result(job: Job, way: Line | None, buttons: tuple[tuple[Button, ...], ...]) -> Screen:
-    """The finished file: what it is, how it comes (``way``), how it is used."""
-    artifact = job.artifact
-    args: dict[str, str | int | float] = {
-        "name": job.name,
-        "file": artifact.name if artifact else "",
-        "size": megabytes(artifact.file_bytes if artifact else 0),
-        "trigger": job.params.trigger,
-        "class_word": job.params.class_word,
-    }
-    lines = [Line(key="result.ready", args=args), Line(key="result.use", args=args)]
-    if way is not None:
-        lines.append(way)
-    lines.append(Line(key="result.howto", args=args))
-    if job.copied_to:
-        lines.append(Line(key="result.copied", args={"file": job.copied_to}))
-    return Screen(slot=Slot.RESULT, lines=tuple(lines), buttons=buttons, notify=True)

@@ -7,6 +7,7 @@ dies; a picture that kills it twice is given up.
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,15 +77,19 @@ class Eyes:
         """What the chat side may count on."""
         return [SEES_FACES] * bool(self.config.faces) + [SEES_TAGS] * bool(self.config.tagger)
 
-    async def see(self, size: tuple[int, int], pixels: bytes) -> dict[str, Any]:
-        """``pixels`` are RGB bytes; the answer has ``faces`` and ``described`` as JSON values."""
+    async def see(
+        self, size: tuple[int, int], pixels: bytes, words: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """``pixels`` are RGB bytes; the answer has ``faces`` and ``described`` as JSON values, and
+        in ``asked`` how surely each of ``words`` is seen, as far as the tagger knows them.
+        """
         async with self._turn:
             if self._idle is not None:
                 self._idle.cancel()
             child = self._child or await self._start()
             self._child = None
             try:
-                said, _ = await child.ask({"size": size}, pixels, ANSWER_S)
+                said, _ = await child.ask({"size": size, "words": words}, pixels, ANSWER_S)
             except ChildLostError as error:
                 await child.end()
                 raise BlindError(f"the networks {error}") from error

@@ -7,6 +7,7 @@ It gets pixels, never files: those were opened elsewhere.
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,15 @@ class Networks:
             self.tagger = Tagger.open(self.words.folder, wished, config.tag_threshold)
             self.providers += self.tagger.providers
 
-    def see(self, image: Image.Image) -> dict[str, Any]:
+    def see(self, image: Image.Image, words: Sequence[str] = ()) -> dict[str, Any]:
         said: dict[str, Any] = {}
         if self.face_model is not None and self.pack is not None:
             found = Faces(pack=self.pack.digest, faces=self.face_model.find(image))
             said["faces"] = faces.to_json(found)
         if self.tagger is not None:
             said["described"] = self.tagger.tags([image])[0].to_json()
+            if words:
+                said["asked"] = self.tagger.shares(image, words)
         return said
 
 
@@ -63,7 +66,7 @@ def main() -> None:
     parent.say({"providers": sorted(set(networks.providers))})
     while (asked := parent.hear()) is not None:
         head, pixels = asked
-        parent.say(networks.see(Image.frombytes("RGB", tuple(head["size"]), pixels)))
+        parent.say(networks.see(Image.frombytes("RGB", tuple(head["size"]), pixels), head["words"]))
 
 
 if __name__ == "__main__":

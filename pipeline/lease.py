@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from storage import job_store
 from storage.database import Database, Tx
 from storage.job import Job
+from storage.job_store import Renewal
 from trainer.run import Progress
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Lease:
         self._progress: Progress | None = None
         self._prepared: int | None = None
         self._news = asyncio.Event()
+        self._hear: Callable[[Renewal], None] | None = None
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -73,6 +75,11 @@ class Lease:
 
     def tell_prepared(self, count: int) -> None:
         self._prepared = count
+        self._news.set()
+
+    def listen(self, hear: Callable[[Renewal], None] | None) -> None:
+        """What the person wants of this job, with each renewal: the same again and again."""
+        self._hear = hear
         self._news.set()
 
     def stop(self, why: Halt) -> None:
@@ -148,4 +155,13 @@ class Lease:
         self._held_at = asked_at
         if renewal.cancel_requested:
             self.stop(Halt.CANCELLED)
+        elif self._hear is not None:
+            self._pass_on(self._hear, renewal)
         return True
+
+    def _pass_on(self, hear: Callable[[Renewal], None], renewal: Renewal) -> None:
+        try:
+            hear(renewal)
+        except OSError as error:
+            # A full disk, say. It is heard again with the next renewal.
+            log.warning("job %s: a wish was not passed on (%s)", self._job.id, error.strerror)

@@ -9,76 +9,25 @@ import errno
 import logging
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pictures.limits import Limits
-from pictures.sandbox import Cells
 from pictures.seen import from_texts
-from pipeline import artifact, prepare, train
+from pipeline import artifact, prepare
 from pipeline.cabinet import Cabinet
-from pipeline.captions.describe import Describe
-from pipeline.crew import Crew
-from pipeline.eyes import Eyes
 from pipeline.lease import Halt, HaltedError, Lease
 from pipeline.recipe import recipe_of
+from pipeline.shop import AgainError, FailedError, Shop
+from pipeline.training import train_job
 from storage import job_store, look_store
-from storage.bases import Base
-from storage.blob_store import LocalBlobs, artifact_key, photo_key
-from storage.database import Database
-from storage.job import MIN_PHOTOS, Artifact, Failure, Job, JobState
-from storage.settings import Settings
-from trainer.presets import prompts_for
-from trainer.run import Failed, Finished, RunSpec
-from trainer.run import Failure as Cause
+from storage.blob_store import artifact_key, photo_key, samples_prefix
+from storage.job import FINAL, MIN_PHOTOS, Artifact, Failure, Job, JobState
 
 log = logging.getLogger(__name__)
 
 COPY_TRIES = 3
 COPY_PAUSE_S = 1.0
-DRAIN_SHARE = 0.8  # of the time a deploy leaves; the rest is for giving the job back
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class FailedError(Exception):
-    """The job cannot be done; the person is told why."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.code)
-        self.failure = failure
-
-
-class AgainError(Exception):
-    """Not this time; the next attempt may go better. Only what the job may have done counts."""
-
-    def __init__(self, why: str, *, counted: bool = True) -> None:
-        super().__init__(why)
-        self.counted = counted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
-    """What every job on this worker needs."""
-
-    settings: Settings
-    database: Database
-    blobs: LocalBlobs
-    bases: dict[str, Base]
-    backend: train.Backend
-    cells: Cells
-    eyes: Eyes
-    limits: Limits
-    describe: Describe | None = None
-    device: int = 0
-    crew: Crew | None = None
-
-    def home(self, job: Job) -> Path:
-        return self.settings.data_dir / "work" / job.id
-
-    @property
-    def lock(self) -> Path:
-        return self.settings.data_dir / "run" / f"gpu-{self.device}.lock"
 
 
 async def run_job(job: Job, shop: Shop, lease: Lease) -> None:
@@ -105,7 +54,8 @@ async def _stages(job: Job, shop: Shop, lease: Lease) -> None:
     made = job.artifact
     if made is None:
         await _prepare(job, shop, lease)
-        await _train(job, shop, lease)
+        taken = await train_job(job, shop, lease)
+        await _enter(job, lease, JobState.COPYING, taken=taken)
         made = await _publish(job, shop, lease)
     copied_to = await _copy(job, shop, made)
     if not copied_to:
@@ -144,56 +94,6 @@ async def _prepare(job: Job, shop: Shop, lease: Lease) -> None:
         await _enter(job, lease, JobState.FAILED, failure=failure, rejections=report.rejections)
         raise HaltedError(None)
     await _enter(job, lease, JobState.TRAINING, rejections=report.rejections)
-
-
-async def _train(job: Job, shop: Shop, lease: Lease) -> None:
-    base = shop.bases.get(job.params.base_model)
-    if base is None:
-        raise FailedError(Failure(code="fail.base", detail="not in this worker's list of bases"))
-    home = shop.home(job)
-    spec = RunSpec(
-        params=job.params,
-        base=base.path,
-        dataset=home / "dataset",
-        output=home / "out" / f"{job.name}.safetensors",
-        work=home / "run",
-        prompts=prompts_for(job.params),
-    )
-    logs = shop.settings.data_dir / "logs"
-    order = train.Order(
-        spec=spec,
-        home=home,
-        lock=shop.lock,
-        log=logs / f"{job.id}.log",
-        halt=lease.halt,
-        crew=shop.crew,
-        patience=lambda: _patience(lease.why, shop.settings.drain_s),
-    )
-    try:
-        outcome = await train.train(shop.backend, order, lease.tell)
-    except train.DeviceBusyError as error:
-        lease.check()
-        raise AgainError(f"the device is busy: {error}", counted=False) from error
-    lease.check()
-    match outcome:
-        case Finished():
-            await _enter(job, lease, JobState.COPYING)
-        case Failed(code=Cause.KILLED):
-            raise AgainError(outcome.detail)
-        case Failed(code=cause, detail=detail):
-            raise FailedError(Failure(code=f"fail.{cause}", detail=detail))
-        case train.Stopped():
-            raise AgainError("the trainer was stopped from outside")
-
-
-def _patience(why: Halt | None, drain_s: float) -> float:
-    """What a checkpoint is worth: nothing for a job that somebody else has."""
-    match why:
-        case Halt.LOST:
-            return 0.0
-        case Halt.DRAIN:
-            return DRAIN_SHARE * drain_s
-    return train.GRACE_S
 
 
 async def _publish(job: Job, shop: Shop, lease: Lease) -> Artifact:
@@ -263,6 +163,9 @@ async def _end(job: Job, shop: Shop, lease: Lease, state: JobState, **changes: A
     except HaltedError:
         return
     log.info("job %s: %s%s", job.id, state, "" if kept else " came too late")
+    if kept and state in FINAL:
+        # Nobody gets a file: what was drawn of it goes, too.
+        await shop.blobs.delete_prefix(samples_prefix(job.id))
     if kept:
         await _clean(shop.home(job))
 

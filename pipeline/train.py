@@ -18,7 +18,17 @@ from typing import Protocol
 
 from pipeline.crew import CHUNK_BYTES, Child, Crew, dismiss, end, gone, signal_group, spawn
 from storage import host
-from trainer.run import EXIT_RESUMABLE, Ended, Failed, Failure, Finished, Message, Progress, RunSpec
+from trainer.run import (
+    EXIT_RESUMABLE,
+    Ended,
+    Failed,
+    Failure,
+    Finished,
+    Message,
+    Progress,
+    RunSpec,
+    Sampled,
+)
 
 GRACE_S = 20.0  # SIGTERM finishes a step and writes a checkpoint
 STALL_S = 900.0  # loading a large base is silent, but never for so long
@@ -47,13 +57,15 @@ class Stopped:
 
 Outcome = Finished | Failed | Stopped
 Tell = Callable[[Progress], None]
+Drawn = Callable[[Sampled], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """``home`` is the job's folder, ``lock`` the device's, ``log`` gets the end of what the trainer
     said beside its messages; ``halt`` asks to stop, and ``patience`` is then asked how long a
-    checkpoint may take, ``grace_s`` at most. With a ``crew`` its trainer does the run.
+    checkpoint may take, ``grace_s`` at most. ``drawn`` hears of samples. With a ``crew`` its
+    trainer does the run.
     """
 
     spec: RunSpec
@@ -65,6 +77,7 @@ class Order:
     stall_s: float = STALL_S
     grace_s: float = math.inf
     crew: Crew | None = None
+    drawn: Drawn | None = None
 
 
 async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
@@ -75,14 +88,16 @@ async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
     async with _device(order) as lock:
         crew = order.crew if order.spec.devices == 1 else None
         if crew is None:
-            return await _run(_Stream(backend, tell), order, await spawn(argv, lock))
+            return await _run(_Stream(backend, tell, order.drawn), order, await spawn(argv, lock))
         if (staying := await crew.take(argv[-1])) is not None:
-            stream = _Stream(backend, tell)
+            stream = _Stream(backend, tell, order.drawn)
             outcome = await _run(stream, order, staying, crew)
             if stream.last is not None or order.halt.is_set():
                 return outcome
             # It had nothing more to say: it was ending, or dead, before it could hear of this run.
-        return await _run(_Stream(backend, tell), order, await crew.fresh(argv[-1]), crew)
+        return await _run(
+            _Stream(backend, tell, order.drawn), order, await crew.fresh(argv[-1]), crew
+        )
 
 
 async def _run(stream: "_Stream", order: Order, child: Child, crew: Crew | None = None) -> Outcome:
@@ -212,12 +227,13 @@ def _outcome(code: int | None, last: Message | None, *, made: bool, stopped: boo
 class _Stream:
     """Reads lines as they come; a flood of anything else costs neither memory nor time."""
 
-    def __init__(self, backend: Backend, tell: Tell) -> None:
+    def __init__(self, backend: Backend, tell: Tell, drawn: Drawn | None) -> None:
         self.last: Message | None = None
         self.ended: int | None = None  # the code of a run whose process stays
         self.heard_at = time.monotonic()
         self._backend = backend
         self._tell = tell
+        self._drawn = drawn
 
     async def read(self, child: Child) -> None:
         assert child.stdout is not None  # noqa: S101  it is a pipe
@@ -241,6 +257,8 @@ class _Stream:
         self.last, self.heard_at = message, time.monotonic()
         if isinstance(message, Progress):
             self._tell(message)
+        elif isinstance(message, Sampled) and self._drawn is not None:
+            self._drawn(message)
 
 
 async def _keep_tail(child: Child, log: Path) -> None:

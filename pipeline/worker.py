@@ -22,12 +22,15 @@ from pictures import limits
 from pictures.sandbox import Cells
 from pipeline import artifact, train
 from pipeline.captions.describe import describer
+from pipeline.cards import Cards
 from pipeline.crew import Crew
 from pipeline.eyes import Eyes, config_of
 from pipeline.inspector import Inspector
 from pipeline.lease import Halt, Lease
-from pipeline.run import Shop, run_job
+from pipeline.run import run_job
+from pipeline.shop import Shop
 from pipeline.train import Backend
+from pipeline.twin import TwinMaker
 from storage import bases, doorbell, host, job_release, job_store, worker_store
 from storage.blob_store import LocalBlobs
 from storage.database import Database
@@ -54,6 +57,7 @@ class Bench:
         self.only_job = only_job
         self.rung = asyncio.Event()
         self.inspector = Inspector(shop.database, shop.blobs, shop.cells, shop.eyes, shop.describe)
+        self.cards = Cards()
         self.owner = host.this_process()
         self.pause_scale = min(1.0, shop.settings.lease_s / SWEEPS)
 
@@ -127,6 +131,7 @@ class Bench:
                         self.owner.host,
                         [*sorted(self.shop.bases), *self.inspector.labels],
                         now=time.time(),
+                        cards=self.cards.known,
                     )
             await asyncio.sleep(BEAT_S)
 
@@ -185,7 +190,7 @@ async def serve(
         crew=_crew(settings, backend) if only_job is None else None,
     )
     bench = Bench(shop, stop, only_job)
-    beside = [asyncio.create_task(bench.beat())]
+    beside = [asyncio.create_task(bench.beat()), asyncio.create_task(bench.cards.run())]
     if only_job is None:
         beside.append(asyncio.create_task(bench.inspector.run()))
     if settings.redis_url is not None and only_job is None:
@@ -193,6 +198,9 @@ async def serve(
         beside.append(asyncio.create_task(bench.listen(url)))
     try:
         await bench.tidy_up()
+        if only_job is None:
+            twins = TwinMaker(database, shop.blobs, settings.data_dir / "work")
+            beside.append(asyncio.create_task(twins.run()))
         log.info("worker %s is ready", bench.owner.name)
         await bench.work()
     finally:

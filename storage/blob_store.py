@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 KEY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 CHUNK_BYTES = 1 << 20
+MAKING = ".new-"
 
 
 class BlobExistsError(Exception):
@@ -20,8 +22,18 @@ def photo_key(sha256: str) -> str:
     return f"photos/{sha256[:2]}/{sha256}"
 
 
+def artifact_prefix(job_id: str) -> str:
+    """Everything that a job published: the file, its twins, its card."""
+    return f"artifacts/{job_id}"
+
+
 def artifact_key(job_id: str, fence: int, name: str) -> str:
-    return f"artifacts/{job_id}/{fence}/{name}"
+    return f"{artifact_prefix(job_id)}/{fence}/{name}"
+
+
+def samples_prefix(job_id: str) -> str:
+    """Everything that a training drew, and its chart."""
+    return f"samples/{job_id}"
 
 
 class LocalBlobs:
@@ -41,6 +53,10 @@ class LocalBlobs:
     async def put_file(self, key: str, source: Path) -> None:
         await asyncio.to_thread(self._put, key, source)
 
+    def put_now(self, key: str, source: Path) -> None:
+        """The same, for who is in a thread already."""
+        self._put(key, source)
+
     async def get(self, key: str) -> bytes:
         return await asyncio.to_thread(self.path(key).read_bytes)
 
@@ -53,6 +69,18 @@ class LocalBlobs:
     async def delete_prefix(self, prefix: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self.path(prefix), ignore_errors=True)
 
+    async def sweep(self, prefix: str, *, before: float) -> None:
+        """Delete what lies below ``prefix`` and was written before then."""
+        await asyncio.to_thread(_sweep, self.path(prefix), "*", before)
+
+    async def older(self, prefix: str, *, before: float) -> list[str]:
+        """The names of the files below ``prefix`` that were written before then."""
+        return await asyncio.to_thread(_older, self.path(prefix), before)
+
+    async def sweep_half_written(self, *, before: float) -> None:
+        """What a process was writing when it was killed."""
+        await asyncio.to_thread(_sweep, self.root, f"{MAKING}*", before)
+
     def _put(self, key: str, content: bytes | Path) -> None:
         target = self.path(key)
         if target.exists():
@@ -61,7 +89,7 @@ class LocalBlobs:
             fsync_folder(target.parent)
             return
         _make_folders(target.parent, self.root)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=MAKING)
         try:
             with open(handle, "wb") as file:  # noqa: PTH123  a descriptor has no path
                 if isinstance(content, bytes):
@@ -75,6 +103,25 @@ class LocalBlobs:
         finally:
             Path(name).unlink(missing_ok=True)
         fsync_folder(target.parent)
+
+
+def _older(folder: Path, before: float) -> list[str]:
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            if path.is_file() and path.lstat().st_mtime < before:
+                found.append(path.name)
+    return found
+
+
+def _sweep(folder: Path, pattern: str, before: float) -> None:
+    """Files alone, and the folders that are empty after it."""
+    for path in sorted(folder.rglob(pattern), reverse=True):
+        with suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            elif path.lstat().st_mtime < before:
+                path.unlink()
 
 
 def _link(made: Path, target: Path, content: bytes | Path, key: str) -> None:

@@ -55,3 +55,13 @@ async def unshown(tx: Tx, platforms: Collection[str]) -> list[str]:
     behind = conversations.c.shown_version < conversations.c.version
     found = await tx.execute(sa.select(conversations.c.chat).where(behind, ours))
     return [row.chat for row in found]
+
+
+async def panels(tx: Tx, platform: str, *, since: float, limit: int = 100) -> list[tuple[str, str]]:
+    """Chats of this network that show a panel, and its name; changed ``since``, newest first."""
+    ours = conversations.c.chat.startswith(f"{platform}:", autoescape=True)
+    shown = sa.select(conversations.c.chat, conversations.c.panel_ref).where(
+        ours, conversations.c.panel_ref != "", conversations.c.updated_at > since
+    )
+    found = await tx.execute(shown.order_by(conversations.c.updated_at.desc()).limit(limit))
+    return [(row.chat, row.panel_ref) for row in found]

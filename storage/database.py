@@ -27,6 +27,7 @@ class Database:
     def __init__(self, writer: AsyncEngine, readers: AsyncEngine) -> None:
         self._writer = writer
         self._readers = readers
+        self._line = asyncio.Lock()
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -54,6 +55,12 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """A transaction that commits at the end and rolls back on any way out by an error."""
+        async with self._line, self._writing, self._writer.begin() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def write_soon(self) -> AsyncIterator[Tx]:
+        """The same past the line of the others, for what is short and somebody waits for."""
         async with self._writing, self._writer.begin() as tx:
             yield tx
 

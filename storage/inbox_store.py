@@ -50,3 +50,10 @@ async def forget(tx: Tx, *, before: float) -> None:
     """Drop ids of long ago: no network repeats an update for so long."""
     await tx.execute(seen_updates.delete().where(seen_updates.c.seen_at < before))
     await tx.execute(inbox.delete().where(inbox.c.kept_at < before, inbox.c.done.is_(True)))
+
+
+async def waits(tx: Tx, platform: str, update_id: str) -> bool:
+    """Kept, and not handled yet."""
+    ours = sa.and_(inbox.c.platform == platform, inbox.c.update_id == update_id)
+    found = await tx.execute(sa.select(inbox.c.seq).where(ours, inbox.c.done.is_(False)))
+    return found.first() is not None

@@ -24,6 +24,7 @@ NO_ARGS: Args = {}
 
 
 class JobState(StrEnum):
+    HELD = "held"  # waits for an admin's eye, where the operator wants that
     QUEUED = "queued"  # waits for a worker
     PREPARING = "preparing"  # photos become a dataset
     TRAINING = "training"
@@ -40,6 +41,7 @@ LIVE = frozenset(JobState) - FINAL
 
 _ENDS = frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED})
 NEXT: Mapping[JobState, frozenset[JobState]] = {
+    JobState.HELD: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
     # A job that comes back with a published artifact goes straight to copying.
     JobState.QUEUED: frozenset(
         {JobState.PREPARING, JobState.COPYING, JobState.FAILED, JobState.CANCELLED}
@@ -52,6 +54,11 @@ NEXT: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
+
+
+def code_of(job_id: str) -> str:
+    """A job's short name for people and for support."""
+    return f"J-{job_id[-4:]}"
 
 
 class IllegalTransitionError(Exception):
@@ -96,6 +103,37 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """What the training drew after ``step``, as keys of the blob store: all on one ``grid``, the
+    same within 320 pixels, and each by itself. ``likeness`` is that of the faces, where some were
+    recognised; 1 is what the photos have among each other.
+    """
+
+    step: int
+    grid: str
+    small: str = ""
+    pictures: tuple[str, ...] = ()
+    likeness: float | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset({self.grid, self.small, *self.pictures} - {""})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The saved step that became the file; ``last`` was reached. ``best`` was recommended among
+    ``compared`` ones, ``by`` is what decided: "faces", "likeness", "held_out" or "last".
+    """
+
+    step: int
+    best: int
+    last: int
+    by: str = "last"
+    compared: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """``code`` is a text key of `fail.*` for the person; ``detail`` is for the admin."""
 
@@ -111,7 +149,9 @@ class Job:
     ``prepared`` counts photos done while preparing; ``wishes`` is what the person wants for the
     captions, in the caption's own JSON. ``copied_to`` is the file's name in the LoRA
     folder, empty when there is none. ``status_ref`` and ``result_ref`` are a frontend's own names
-    of the two messages.
+    of the two messages; ``samples_ref`` is the grid that is shown, and behind a bar its message's.
+    ``chart`` is a picture's key; ``asked_samples`` counts how often the person asked for samples
+    now, ``asked_finish`` that the training is to end with what there is.
     """
 
     id: str
@@ -138,13 +178,18 @@ class Job:
     status_ref: str = ""
     result_ref: str = ""
     wishes: str = ""
+    samples: Samples | None = None
+    samples_ref: str = ""
+    chart: str = ""
+    taken: Taken | None = None
+    asked_samples: int = 0
+    asked_finish: bool = False
     started_at: float | None = None
     finished_at: float | None = None
 
     @property
     def code(self) -> str:
-        """The short name for people and for support."""
-        return f"J-{self.id[-4:]}"
+        return code_of(self.id)
 
     def enter(self, state: JobState) -> "Job":
         if state not in NEXT[self.state]:
@@ -152,11 +197,11 @@ class Job:
         return replace(self, state=state, version=self.version + 1)
 
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 
 
 def new_id(now: float | None = None) -> str:
     """A ULID: 48 bits of milliseconds, 80 random bits; sorts by time, cannot be guessed."""
     milliseconds = int((time.time() if now is None else now) * 1000)
     value = (milliseconds << 80) | secrets.randbits(80)
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join(ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from storage.job import Artifact, Failure, Job, JobState, Photo, Rejection
+from storage.job import Artifact, Failure, Job, JobState, Photo, Rejection, Samples, Taken
 from trainer.params import TrainParams
 from trainer.run import Phase, Progress
 
@@ -27,9 +27,23 @@ _PLAIN = (
     "status_ref",
     "result_ref",
     "wishes",
+    "samples_ref",
+    "chart",
+    "asked_samples",
+    "asked_finish",
     "created_at",
     "started_at",
     "finished_at",
+)
+_JSON = (
+    "params",
+    "photos",
+    "progress",
+    "rejections",
+    "artifact",
+    "failure",
+    "samples",
+    "taken",
 )
 
 
@@ -49,10 +63,7 @@ def to_row(job: Job) -> dict[str, Any]:
         "family": job.params.family,
         "state": job.state.value,
         "updated_at": job.created_at,
-        **{
-            name: text_of(getattr(job, name))
-            for name in ("params", "photos", "progress", "rejections", "artifact", "failure")
-        },
+        **{name: text_of(getattr(job, name)) for name in _JSON},
     }
 
 
@@ -66,7 +77,16 @@ def to_job(row: RowMapping) -> Job:
         progress=progress_of(row["progress"]),
         artifact=Artifact(**json.loads(row["artifact"])) if row["artifact"] else None,
         failure=Failure(**json.loads(row["failure"])) if row["failure"] else None,
+        samples=samples_of(row["samples"]),
+        taken=Taken(**json.loads(row["taken"])) if row["taken"] else None,
     )
+
+
+def samples_of(text: str | None) -> Samples | None:
+    if not text:
+        return None
+    raw = json.loads(text)
+    return Samples(**{**raw, "pictures": tuple(raw["pictures"])})
 
 
 def progress_of(text: str | None) -> Progress | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage import pause_store
 from storage.database import Tx
 from storage.job import (
     FINAL,
@@ -16,6 +17,7 @@ from storage.job import (
     Job,
     JobState,
     Rejection,
+    Taken,
 )
 from storage.job_row import text_of, to_job, to_row
 from storage.schema import jobs
@@ -39,7 +41,11 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    cancel_requested: bool
+    """What the person wants of a job that runs."""
+
+    cancel_requested: bool = False
+    asked_samples: int = 0
+    asked_finish: bool = False
 
 
 def _sources(state: JobState) -> list[str]:
@@ -79,8 +85,12 @@ async def claim(
     families: frozenset[str] | None = None,
     job_id: str | None = None,
 ) -> Job | None:
-    """Take the best job that waits. One with a published artifact only needs its copy."""
+    """Take the best job that waits. One with a published artifact only needs its copy. In a pause
+    nothing is taken, except what somebody at this machine asks for by its id.
+    """
     best = sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED.value)
+    if job_id is None:
+        best = best.where(~pause_store.holds(now))
     if families is not None:
         best = best.where(jobs.c.family.in_(sorted(families)))
     if job_id is not None:
@@ -134,17 +144,17 @@ async def renew(  # noqa: PLR0913  what a renewal may carry
         changes["prepared"] = prepared
     if changes:
         changes |= {"version": jobs.c.version + 1, "updated_at": now}
-    held = (
+    renewed = (
         jobs.update()
-        .where(_held(job_id, fence))
+        .where(held(job_id, fence))
         .values(lease_until=now + lease_s, **changes)
-        .returning(jobs.c.cancel_requested)
+        .returning(jobs.c.cancel_requested, jobs.c.asked_samples, jobs.c.asked_finish)
     )
-    row = (await tx.execute(held)).first()
-    return None if row is None else Renewal(bool(row[0]))
+    row = (await tx.execute(renewed)).first()
+    return None if row is None else Renewal(*row)
 
 
-def _held(job_id: str, fence: int) -> sa.ColumnElement[bool]:
+def held(job_id: str, fence: int) -> sa.ColumnElement[bool]:
     """The job by that claim, and still running: a released lease is a lost one."""
     return sa.and_(
         jobs.c.id == job_id,
@@ -165,12 +175,14 @@ async def enter(  # noqa: PLR0913  what a change of state may bring
     artifact: Artifact | None = None,
     copied_to: str | None = None,
     failure: Failure | None = None,
+    taken: Taken | None = None,
 ) -> bool:
     """Go to ``state`` if this claim still holds and NEXT leads there. False: it does not."""
     changes: dict[str, Any] = {
         "rejections": text_of(rejections),
         "artifact": text_of(artifact),
         "failure": text_of(failure),
+        "taken": text_of(taken),
         "copied_to": copied_to,
     }
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -180,7 +192,7 @@ async def enter(  # noqa: PLR0913  what a change of state may bring
         changes["finished_at"] = now
     moved = (
         jobs.update()
-        .where(_held(job_id, fence), jobs.c.state.in_(_sources(state)))
+        .where(held(job_id, fence), jobs.c.state.in_(_sources(state)))
         .values(state=state.value, progress=None, **step(now), **changes)
     )
     return (await tx.execute(moved)).rowcount == 1
@@ -193,7 +205,7 @@ def step(now: float) -> dict[str, Any]:
 
 async def save_artifact(tx: Tx, job_id: str, fence: int, artifact: Artifact) -> bool:
     """Published: from here on a later claim only copies."""
-    saved = jobs.update().where(_held(job_id, fence)).values(artifact=text_of(artifact))
+    saved = jobs.update().where(held(job_id, fence)).values(artifact=text_of(artifact))
     return (await tx.execute(saved)).rowcount == 1
 
 
@@ -204,7 +216,7 @@ async def requeue(tx: Tx, job_id: str, fence: int, *, now: float, counted: bool)
     gone = jobs.c.cancel_requested
     back = (
         jobs.update()
-        .where(_held(job_id, fence))
+        .where(held(job_id, fence))
         .values(
             state=sa.case((gone, JobState.CANCELLED.value), else_=JobState.QUEUED.value),
             finished_at=sa.case((gone, now), else_=None),
@@ -219,7 +231,8 @@ async def requeue(tx: Tx, job_id: str, fence: int, *, now: float, counted: bool)
 
 async def request_cancel(tx: Tx, job_id: str, *, now: float) -> JobState | None:
     """A waiting job is cancelled at once, a running one is told; the state it is in afterwards."""
-    waiting = sa.and_(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED.value)
+    waits = values({JobState.QUEUED, JobState.HELD})
+    waiting = sa.and_(jobs.c.id == job_id, jobs.c.state.in_(waits))
     await tx.execute(
         jobs.update()
         .where(waiting)
@@ -238,9 +251,10 @@ async def mark_sent(
     *,
     status_ref: str | None = None,
     result_ref: str | None = None,
+    samples_ref: str | None = None,
 ) -> None:
     """The chat shows ``version`` now; an older one never takes back a newer."""
-    refs = {"status_ref": status_ref, "result_ref": result_ref}
+    refs = {"status_ref": status_ref, "result_ref": result_ref, "samples_ref": samples_ref}
     seen = sa.case((jobs.c.sent_version < version, version), else_=jobs.c.sent_version)
     changes = {name: ref for name, ref in refs.items() if ref is not None}
     await tx.execute(jobs.update().where(jobs.c.id == job_id).values(sent_version=seen, **changes))

@@ -14,6 +14,7 @@ from storage.database import Tx
 from storage.schema import conversations, jobs, looks
 
 MOST_TRIES = 3
+HELD = 1e12  # a time that never comes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,14 @@ class Known:
     seen: bool
 
 
-async def put(tx: Tx, sha256: str, look: str, chat: str, *, now: float) -> None:
-    """A first look, and the wish for a second one. An upload that was seen before stays seen."""
+async def put(tx: Tx, sha256: str, look: str, chat: str, *, now: float, held: bool = False) -> None:
+    """A first look, and the wish for a second one, which ``held`` puts off until it is released.
+    An upload that was seen before stays seen.
+    """
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
     row = {"look": look, "chat": chat}
     first = dialect.insert(looks).values(
-        sha256=sha256, **row, asked_at=now, tries=0, held_until=0.0
+        sha256=sha256, **row, asked_at=now, tries=0, held_until=HELD if held else 0.0
     )
     await tx.execute(first.on_conflict_do_update(index_elements=["sha256"], set_=row))
 
@@ -89,6 +92,12 @@ async def answer(
         await tx.execute(news.values(version=conversations.c.version + 1))
 
 
+async def release(tx: Tx, keys: Collection[str]) -> None:
+    """Those that were held until their owner agreed may be looked at now."""
+    held = looks.update().where(looks.c.sha256.in_(list(keys)), looks.c.held_until >= HELD)
+    await tx.execute(held.values(held_until=0.0))
+
+
 async def look_again(tx: Tx, keys: Collection[str]) -> None:
     """Other networks than those that saw these are in use by now."""
     again = looks.update().where(looks.c.sha256.in_(list(keys)))
@@ -100,7 +109,9 @@ async def unused(tx: Tx, keys: Collection[str]) -> list[str]:
     found = []
     for key in keys:
         drafts = sa.select(conversations.c.chat).where(conversations.c.text.contains(key))
-        orders = sa.select(jobs.c.id).where(jobs.c.photos.contains(key))
+        orders = sa.select(jobs.c.id).where(
+            jobs.c.photos.contains(key), jobs.c.photos_gone.is_(False)
+        )
         named = sa.select(sa.exists(drafts).__or__(sa.exists(orders)))
         if not (await tx.execute(named)).scalar_one():
             found.append(key)

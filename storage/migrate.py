@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-HEAD = "0002"
+HEAD = "0006"
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = 0x6C6F7261  # any number, as long as it is ours: Postgres' advisory lock
 

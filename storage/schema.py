@@ -5,6 +5,8 @@ import sqlalchemy as sa
 metadata = sa.MetaData()
 UNSENT = sa.text("sent_version < version")
 UNSEEN = sa.text("seen_at IS NULL")
+UNMADE = sa.text("made_at IS NULL")
+WAITING = sa.text("sent_at IS NULL")
 
 jobs = sa.Table(
     "jobs",
@@ -34,6 +36,13 @@ jobs = sa.Table(
     sa.Column("status_ref", sa.Text, nullable=False),
     sa.Column("result_ref", sa.Text, nullable=False),
     sa.Column("wishes", sa.Text, nullable=False),
+    sa.Column("samples", sa.Text),
+    sa.Column("samples_ref", sa.Text, nullable=False),
+    sa.Column("chart", sa.Text, nullable=False),
+    sa.Column("taken", sa.Text),
+    sa.Column("asked_samples", sa.Integer, nullable=False),
+    sa.Column("asked_finish", sa.Boolean, nullable=False),
+    sa.Column("photos_gone", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
     sa.Column("started_at", sa.Float),
@@ -90,6 +99,8 @@ people = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("language", sa.Text, nullable=False),
+    sa.Column("chosen", sa.Text, nullable=False, server_default=""),
+    sa.Column("seen_at", sa.Float, nullable=False),
 )
 
 # The local web chat's own messages, and what its people wrote.
@@ -112,6 +123,7 @@ workers = sa.Table(
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("labels", sa.Text, nullable=False),
     sa.Column("seen_at", sa.Float, nullable=False),
+    sa.Column("cards", sa.Text, nullable=False),
 )
 
 # What is known of an upload, by its content: a first look at once, faces and words from a worker.
@@ -128,4 +140,123 @@ looks = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("held_until", sa.Float, nullable=False),
     sa.Index("looks_unseen", "asked_at", sqlite_where=UNSEEN, postgresql_where=UNSEEN),
+)
+
+# Smaller versions of finished files, asked for by the chat side and made by a worker.
+twins = sa.Table(
+    "twins",
+    metadata,
+    sa.Column("job_id", sa.String(26), primary_key=True),
+    sa.Column("max_bytes", sa.BigInteger, primary_key=True),
+    sa.Column("asked_at", sa.Float, nullable=False),
+    sa.Column("held_until", sa.Float, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("made_at", sa.Float),
+    sa.Column("twin", sa.Text),
+    sa.Index("twins_unmade", "asked_at", sqlite_where=UNMADE, postgresql_where=UNMADE),
+)
+
+# The largest file that a chat takes: as its network said, or as it refused.
+chat_limits = sa.Table(
+    "chat_limits",
+    metadata,
+    sa.Column("chat", sa.Text, primary_key=True),
+    sa.Column("out_file_bytes", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.Boolean, nullable=False),
+    sa.Column("learned_at", sa.Float, nullable=False),
+)
+
+# Models that were deleted, while their files have yet to go.
+doomed = sa.Table(
+    "doomed",
+    metadata,
+    sa.Column("job_id", sa.String(26), primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("copied_to", sa.Text, nullable=False),
+)
+
+# Who agreed to which version of the policy.
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("policy", sa.Text, primary_key=True),
+    sa.Column("given_at", sa.Float, nullable=False),
+)
+
+# People who asked to be forgotten, while something of theirs has yet to go.
+leaving = sa.Table(
+    "leaving",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("chat", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.Float, nullable=False),
+)
+
+# What admins decided about a person; whoever is not in it has asked for nothing yet.
+members = sa.Table(
+    "members",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("standing", sa.Text, nullable=False),
+    sa.Column("is_admin", sa.Boolean, nullable=False),
+    sa.Column("at_once", sa.Integer),
+    sa.Column("a_day", sa.Integer),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+)
+
+# Codes that let somebody in, by their digest: the codes themselves are nowhere.
+invites = sa.Table(
+    "invites",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("good_until", sa.Float, nullable=False),
+    sa.Column("used_by", sa.Text, nullable=False),
+)
+
+# Who of the admins did what to whom, and when.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("whom", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+# One row while no new jobs are taken; without `until` it lasts until somebody ends it.
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("until", sa.Float),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+)
+
+announcements = sa.Table(
+    "announcements",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("sent_at", sa.Float),
+)
+
+# Each person who is to get an announcement; marked before it goes out, so nobody gets it twice.
+letters = sa.Table(
+    "letters",
+    metadata,
+    sa.Column("announcement", sa.String(26), primary_key=True),
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("sent_at", sa.Float),
+    sa.Index("letters_waiting", "announcement", sqlite_where=WAITING, postgresql_where=WAITING),
 )

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-SECRETS = ("TELEGRAM_BOT_TOKEN", "SECRET_KEY", "REDIS_URL", "DATABASE_URL", "VISION_KEY")
+SECRETS = (
+    *("TELEGRAM_BOT_TOKEN", "DISCORD_BOT_TOKEN", "SECRET_KEY"),
+    *("REDIS_URL", "DATABASE_URL", "VISION_KEY"),
+)
 
 
 class Settings(BaseSettings):
@@ -24,12 +27,28 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     telegram_bot_token: SecretStr | None = None
     telegram_api_url: str = "https://api.telegram.org"
+    telegram_local: bool = False
+    discord_bot_token: SecretStr | None = None
+    discord_api_url: str = "https://discord.com/api/v10"
     admin_ids: Annotated[frozenset[str], NoDecode] = frozenset()
+    access: Literal["open", "list", "invite"] = "open"
+    max_jobs_per_user: int = Field(default=0, ge=0)
+    max_jobs_per_day: int = Field(default=0, ge=0)
     public_url: str = ""
     secret_key: SecretStr | None = None
     web_port: int = Field(default=8765, ge=0, le=65535)
     bases_file: Path | None = None
+    sd_scripts_dir: Path | None = None
+    sd_scripts_python: Path | None = None
     link_hours: float = Field(default=48.0, gt=0)
+    consent: Literal["auto", "always", "never"] = "auto"
+    default_language: str = "en"
+    hold_for_review: bool = False
+    block_list: Path | None = None
+    policy_version: str = "1"
+    policy_url: str = ""
+    retention_days: float = Field(default=7.0, ge=0.01)
+    draft_days: float = Field(default=3.0, ge=0.01)
     lease_s: float = Field(default=30.0, ge=0.5)
     drain_s: float = Field(default=60.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
@@ -41,13 +60,17 @@ class Settings(BaseSettings):
     tag_threshold: float = Field(default=0.35, gt=0, lt=1)
     log_level: str = "INFO"
 
-    @field_validator("lora_dir", "bases_file", mode="before")
+    @field_validator(
+        *("lora_dir", "bases_file", "block_list", "sd_scripts_dir", "sd_scripts_python"),
+        mode="before",
+    )
     @classmethod
     def _empty_path_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
     @field_validator(
-        *("redis_url", "database_url", "telegram_bot_token", "secret_key", "vision_key"),
+        *("redis_url", "database_url", "telegram_bot_token", "discord_bot_token"),
+        *("secret_key", "vision_key"),
         mode="after",
     )
     @classmethod

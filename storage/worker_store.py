@@ -1,11 +1,15 @@
-"""Which workers are alive: each says so every few seconds."""
+"""Which workers are alive, and with which cards: each says so every few seconds."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from storage import job_lists
 from storage.database import Tx
+from storage.roster import Card, Computer
 from storage.schema import workers
 
 # Labels beside the ids of base models, which have no colon: what a worker sees on photos.
@@ -13,9 +17,18 @@ SEES_FACES = "sees:faces"
 SEES_TAGS = "sees:tags"
 
 
-async def beat(tx: Tx, name: str, host: str, labels: list[str], *, now: float) -> None:
+async def beat(
+    tx: Tx,
+    name: str,
+    host: str,
+    labels: list[str],
+    *,
+    now: float,
+    cards: Sequence[Card] = (),
+) -> None:
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    row = {"host": host, "labels": json.dumps(labels), "seen_at": now}
+    known = json.dumps([asdict(card) for card in cards])
+    row = {"host": host, "labels": json.dumps(labels), "seen_at": now, "cards": known}
     first = dialect.insert(workers).values(name=name, **row)
     await tx.execute(first.on_conflict_do_update(index_elements=["name"], set_=row))
 
@@ -33,3 +46,17 @@ async def labels(tx: Tx, *, now: float, within_s: float = 15) -> frozenset[str]:
     """All that the living workers say they can do."""
     alive = sa.select(workers.c.labels).where(workers.c.seen_at > now - within_s)
     return frozenset(label for row in await tx.execute(alive) for label in json.loads(row.labels))
+
+
+async def computers(tx: Tx, *, now: float, within_s: float = 15) -> list[Computer]:
+    """The living ones, with their cards and what they work on."""
+    alive = sa.select(workers).where(workers.c.seen_at > now - within_s).order_by(workers.c.name)
+    busy = await job_lists.running_by_owner(tx)
+    return [
+        Computer(
+            host=row.host,
+            cards=tuple(Card(**card) for card in json.loads(row.cards)),
+            job=busy[row.name].code if row.name in busy else "",
+        )
+        for row in (await tx.execute(alive)).all()
+    ]

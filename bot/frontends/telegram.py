@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from telegram import Bot, BotCommand, CallbackQuery, File, Update
+from telegram import Bot, CallbackQuery, File, Update
 from telegram.error import TelegramError
 from telegram.ext import Application, ContextTypes, TypeHandler
 from telegram.request import HTTPXRequest
@@ -19,10 +20,11 @@ from bot.screen import Line
 from bot.screens import toast
 from bot.telegram.errors import explain
 from bot.telegram.markup import to_html
+from bot.telegram.menus import Menus, commands
 from bot.telegram.messages import NO_PREVIEW, UPLOAD_S, Messages
 from bot.telegram.polling import ANSWER_S, Kept, Polling, patiently
 from bot.telegram.updates import PLATFORM, asks_in_group, chat_id, translate
-from bot.texts.catalog import DEFAULT, Catalog, languages, nearest
+from bot.texts.catalog import DEFAULT, Catalog, nearest
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,8 @@ LOCAL_BYTES = 2_000_000_000
 
 class Telegram:
     """``api_url`` is the base of a Bot API server; ``local_server`` says that it runs in its local
-    mode and shares this machine's files, where the limits are a hundred times higher.
+    mode and shares this machine's files, where the limits are a hundred times higher. ``admins``
+    are those of the settings: their menus are longer.
     """
 
     platform = PLATFORM
@@ -48,6 +51,7 @@ class Telegram:
         database: Database,
         api_url: str = API_URL,
         local_server: bool = False,
+        admins: Collection[str] = (),
     ) -> None:
         # The library's coming way to say seconds; with the present one each 429 makes a warning.
         os.environ["PTB_TIMEDELTA"] = "true"
@@ -58,6 +62,7 @@ class Telegram:
             in_file_bytes=LOCAL_BYTES if local_server else 20_000_000,
             out_file_bytes=LOCAL_BYTES if local_server else 50_000_000,
             edit_interval_s=3.0,
+            copies=True,
         )
         updates = _request(1)
         self._app = (
@@ -78,6 +83,7 @@ class Telegram:
         self._bot: Bot = self._app.bot
         self._messages = Messages(self._bot, self.limits)
         self._polling = Polling(updates, self._bot.base_url, database, self._app.update_queue)
+        self._menus = Menus(self._bot, database, admins)
         self._receive: Receive | None = None
         self._working: set[asyncio.Task[None]] = set()
 
@@ -90,13 +96,17 @@ class Telegram:
 
     async def run(self, receive: Receive) -> None:
         self._receive = receive
+        menus: asyncio.Task[None] | None = None
         try:
             await patiently(self._app.initialize)
             await patiently(self._bot.delete_webhook)
             await self._app.start()
-            self._beside(self._introduce())
+            self.limits = replace(self.limits, start_link=start_link(self._bot.username))
+            menus = asyncio.create_task(self._menus.run())
             await self._polling.run()
         finally:
+            if menus is not None:
+                menus.cancel()
             await self._stop()
 
     async def _stop(self) -> None:
@@ -128,7 +138,7 @@ class Telegram:
         update = Update.de_json(json.loads(kept.body), self._bot)
         if update.callback_query is not None:
             self._beside(_answer(update.callback_query))
-        if asks_in_group(update, self._bot.username, _commands(DEFAULT)):
+        if asks_in_group(update, self._bot.username, commands(DEFAULT)):
             await self._point_to_private(update)
         incoming = translate(update, self._bot.username, self._fetch)
         if incoming is not None:
@@ -147,25 +157,22 @@ class Telegram:
             return await asyncio.to_thread(path.read_bytes)
         return bytes(await file.download_as_bytearray())
 
-    async def _introduce(self) -> None:
-        """The menu of commands, in each language. Without it the bot works all the same."""
-        with suppress(TelegramError):
-            for language in languages():
-                menu = [BotCommand(*one) for one in _commands(language).items()]
-                code = "" if language == DEFAULT else language.partition("_")[0]
-                await self._bot.set_my_commands(menu, language_code=code)
-
     async def _point_to_private(self, update: Update) -> None:
         """In a group others would see the photos, so there is one answer to every command."""
         message, person = update.effective_message, update.effective_user
         if message is None or person is None:
             return
-        link = f"https://t.me/{self._bot.username}?start=train"
+        link = f"{start_link(self._bot.username)}train"
         screen = toast(Line(key="group.private", args={"link": link}))
         words = render(screen, Catalog.load(nearest(person.language_code or "")), self.limits)
         with suppress(TelegramError):
             text = to_html(words.text, self.limits.text)
             await message.reply_html(text, link_preview_options=NO_PREVIEW)
+
+
+def start_link(username: str) -> str:
+    """Opens the private chat; whatever stands behind it comes as the word of a /start."""
+    return f"https://t.me/{username}?start="
 
 
 def _request(connections: int) -> HTTPXRequest:
@@ -177,13 +184,6 @@ def _request(connections: int) -> HTTPXRequest:
         pool_timeout=ANSWER_S,
         media_write_timeout=UPLOAD_S,
     )
-
-
-def _commands(language: str) -> dict[str, str]:
-    """Names and what they do, from the help that everybody reads."""
-    lines = Catalog.load(language).text("help.text").splitlines()
-    parts = [line.removeprefix("/").partition(" – ") for line in lines if line.startswith("/")]
-    return {name: words for name, _, words in parts}
 
 
 async def _answer(query: CallbackQuery) -> None:

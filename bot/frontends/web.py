@@ -44,7 +44,12 @@ class Site:
 class Web:
     platform = "web"
     limits = Limits(
-        text=100_000, edit_interval_s=0.3, in_file_bytes=50_000_000, links=True, idempotent=True
+        text=100_000,
+        edit_interval_s=0.3,
+        in_file_bytes=50_000_000,
+        links=True,
+        idempotent=True,
+        copies=True,
     )
 
     def __init__(

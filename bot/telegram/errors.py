@@ -18,6 +18,7 @@ from bot.frontend import (
     MessageGoneError,
     NetworkError,
     SlowDownError,
+    TooLargeError,
     UncertainError,
 )
 
@@ -33,7 +34,7 @@ CHAT_GONE = (
     "chat_write_forbidden",
     "rights to send",
 )
-TOO_LARGE = "too large"
+TOO_LARGE = ("too large", "too big")  # the first is the web server's own, in front of the API
 FOR_NOW = "temporarily unavailable"
 QUOTED = re.compile(r"[:\"]| '|\. ")  # from here on a description may repeat what we sent
 # Nothing had been sent yet when these came up: trying again makes no second message.
@@ -83,14 +84,16 @@ def _refused(error: TelegramError) -> NetworkError:
         return MessageGoneError("Telegram: the message is gone")
     if says(error, *CHAT_GONE):
         return ChatGoneError("Telegram: the chat is gone")
+    if says(error, *TOO_LARGE):
+        return TooLargeError("Telegram: the file is too large")
     description = QUOTED.split(error.message, maxsplit=1)[0]
     return NetworkError(f"Telegram: {description}", permanent=not says(error, FOR_NOW))
 
 
 def _failed(error: TelegramError, *, sending: bool) -> NetworkError:
     """No answer, or one that is not Telegram's."""
-    if says(error, TOO_LARGE):
-        return NetworkError("Telegram: the file is too large", permanent=True)
+    if says(error, *TOO_LARGE):
+        return TooLargeError("Telegram: the file is too large")
     cause = error.__cause__
     what = f"Telegram: {type(cause or error).__name__}"
     if sending and isinstance(cause, httpx.HTTPError) and not isinstance(cause, NOT_SENT):

@@ -3,7 +3,7 @@
 import html
 import re
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import KeyboardButtonStyle
 
 from bot.frontend import RenderedButton
@@ -36,7 +36,8 @@ def _button(button: RenderedButton) -> InlineKeyboardButton:
     return InlineKeyboardButton(
         button.label,
         url=button.url or None,
-        callback_data=None if button.url else button.data,
+        copy_text=CopyTextButton(button.copy) if button.copy else None,
+        callback_data=None if button.url or button.copy else button.data,
         style=KeyboardButtonStyle.DANGER if button.danger else None,
     )
 

@@ -28,7 +28,7 @@ class Messages:
     def __init__(self, bot: Bot, limits: Limits) -> None:
         self._bot = bot
         self._limits = limits
-        self._uploaded: dict[Path, str] = {}
+        self._uploaded: dict[OutFile, str] = {}  # a file keeps the name that it came with
 
     async def send(self, chat: int, message: Message) -> str:
         try:
@@ -75,12 +75,15 @@ class Messages:
     async def _send_file(self, chat: int, message: Message) -> Sent:
         assert message.file is not None  # noqa: S101  `_send` has looked
         name = message.file.name
+        # A document shows a small picture; it goes along only with the file itself.
+        small = await _bytes_of(message.picture.small) if message.picture else None
         sent = await self._upload(
             message.file,
             lambda media: self._bot.send_document(
                 chat,
                 media,
                 filename=name,
+                thumbnail=small,
                 caption=to_html(message.text, self._limits.caption),
                 parse_mode=ParseMode.HTML,
                 reply_markup=keyboard(message.buttons),
@@ -90,7 +93,7 @@ class Messages:
             ),
         )
         if sent.document is not None:
-            self._uploaded[message.file.path] = sent.document.file_id
+            self._uploaded[message.file] = sent.document.file_id
         return sent
 
     async def _send_picture(self, chat: int, message: Message) -> Sent:
@@ -108,7 +111,7 @@ class Messages:
             ),
         )
         if sent.photo:
-            self._uploaded[message.picture.path] = sent.photo[-1].file_id
+            self._uploaded[message.picture] = sent.photo[-1].file_id
         return sent
 
     async def _edit_picture(
@@ -157,12 +160,14 @@ class Messages:
 
     async def _edit_file(self, chat: int, number: int, message: Message, file: OutFile) -> None:
         """Adds the file to a message of text, or takes the place of the one that is there."""
+        small = await _bytes_of(message.picture.small) if message.picture else None
         await self._upload(
             file,
             lambda media: self._bot.edit_message_media(
                 InputMediaDocument(
                     media,
                     filename=file.name,
+                    thumbnail=small,
                     caption=to_html(message.text, self._limits.caption),
                     parse_mode=ParseMode.HTML,
                     disable_content_type_detection=True,
@@ -176,13 +181,21 @@ class Messages:
 
     async def _upload(self, file: OutFile, call: Callable[[Media], Awaitable[Answer]]) -> Answer:
         """What Telegram has already goes by its id; a local server reads the path itself."""
-        if file.path in self._uploaded:
+        if file in self._uploaded:
             try:
-                return await call(self._uploaded[file.path])
+                return await call(self._uploaded[file])
             except BadRequest as error:
                 if not says(error, *WRONG_FILE):
                     raise
-                del self._uploaded[file.path]
-        if self._bot.local_mode:
+                del self._uploaded[file]
+        if self._bot.local_mode and file.path.name == file.name:
             return await call(file.path)
         return await call(await asyncio.to_thread(file.path.read_bytes))
+
+
+async def _bytes_of(path: Path | None) -> bytes | None:
+    """None where there is none, or none any more."""
+    try:
+        return await asyncio.to_thread(path.read_bytes) if path else None
+    except FileNotFoundError:
+        return None

@@ -87,6 +87,11 @@ class Tagger:
             found += [self._described(row) for row in some]
         return found
 
+    def shares(self, image: Image.Image, words: Sequence[str]) -> dict[str, float]:
+        """How surely each of these is seen; a word that is no tag is left out."""
+        (said,) = self._answers([image])
+        return {name: float(said[row]) for row, name in self.general if name in set(words)}
+
     def _answers(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         (given,) = self.session.get_inputs()
         batch = np.stack([_squared(image, self.side) for image in images])

@@ -12,8 +12,9 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
+from bench import random_base
 from tests.families import dataset_of, spec_for
-from trainer import asked, chart, demo_base, history, loop, samples, scores
+from trainer import asked, chart, grid, history, loop, scores
 from trainer.asked import Wish
 from trainer.families import sd15
 from trainer.run import SAMPLES, SAVED, Finished, Message, Prompt, RunSpec, Sampled
@@ -33,7 +34,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases") / "base"
-    demo_base.make(folder)
+    random_base.make(folder)
     return folder
 
 
@@ -89,7 +90,7 @@ def test_samples_are_drawn_in_their_sizes_and_steps_are_saved(
         *("000020-1.png", "000020-2.png", "000020.png"),
     ]
     assert names(spec.work / SAVED) == [f"{n:06}.safetensors" for n in (5, 10, 20)]
-    assert [load(path).size for path in samples.read(spec.work, 20)] == [(64, 64), (96, 64)]
+    assert [load(path).size for path in grid.read(spec.work, 20)] == [(64, 64), (96, 64)]
     assert [one.step for one in scores.read(spec.work)] == [5, 10, 20]
     assert history.read(spec.work)
     with Image.open(spec.work / chart.NAME) as drawn_chart:
@@ -125,7 +126,7 @@ def test_samples_are_what_diffusers_draws(base: Path, pictures: Path, tmp_path: 
         guidance_scale=sd15.TRAITS.guidance,
         output_type="np",
     ).images[0]
-    ours = np.asarray(load(samples.read(spec.work, 20)[0]), np.float32) / 255
+    ours = np.asarray(load(grid.read(spec.work, 20)[0]), np.float32) / 255
     # The file has half precision, our last samples are drawn before it is written.
     assert np.abs(ours - drawn).mean() < 0.01
 
@@ -207,10 +208,10 @@ def test_a_run_with_samples_goes_on_to_the_same_bits(
 
 def test_grids_hold_every_picture() -> None:
     red, wide = Image.new("RGB", (600, 600), "red"), Image.new("RGB", (900, 300), "blue")
-    assert samples.grid([red]).size == (512, 512)
-    whole = samples.grid([red, wide, red])
+    assert grid.whole_of([red]).size == (512, 512)
+    whole = grid.whole_of([red, wide, red])
     colours = {colour for _, colour in whole.getcolors(1 << 20) or []}
-    assert {(255, 0, 0), (0, 0, 255), samples.GROUND} <= colours
+    assert {(255, 0, 0), (0, 0, 255), grid.GROUND} <= colours
 
 
 def test_an_optimizer_whose_library_is_missing_says_so(
