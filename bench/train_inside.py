@@ -51,10 +51,24 @@ def floor_of(run: loop.Run, model: Any) -> Callable[[], None]:
     def bare() -> None:
         answer = model.denoiser(noisy, times, context, return_dict=False)[0]
         torch.nn.functional.mse_loss(answer, wanted).backward()
-        for weight in run.weights:
-            weight.grad = None
 
     return bare
+
+
+@contextmanager
+def without_gradients(run: loop.Run) -> Iterator[None]:
+    """As backward likes it best: nothing to add to, nothing to clear. The loop's own are put back,
+    which is not counted.
+    """
+    weights = lora.weights(run.pairs)
+    own = [weight.grad for weight in weights]
+    for weight in weights:
+        weight.grad = None
+    try:
+        yield
+    finally:
+        for weight, grad in zip(weights, own, strict=True):
+            weight.grad = grad
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -113,9 +127,13 @@ def measure(run: loop.Run, model: Any, rounds: int) -> dict[str, Any]:
         run._step()  # noqa: SLF001
         run.step += 1
 
+    def floor_s() -> float:
+        with without_gradients(run):
+            return seconds(bare)
+
     floor, native, ratio = [], [], []
     for turn in range(rounds + WARM_UP):
-        pair = [seconds(bare), seconds(own)] if turn % 2 else [seconds(own), seconds(bare)][::-1]
+        pair = [floor_s(), seconds(own)] if turn % 2 else [seconds(own), floor_s()][::-1]
         if turn >= WARM_UP:
             floor.append(pair[0])
             native.append(pair[1])

@@ -28,12 +28,12 @@ MAKE = """
 import json, sys, torch
 from pathlib import Path
 from diffusers import UNet2DConditionModel
-from trainer import demo_base
+from bench import random_base
 folder, widths = Path(sys.argv[1]), json.loads(sys.argv[2])
-demo_base.make(folder)
+random_base.make(folder)
 torch.manual_seed(1)
 UNet2DConditionModel(
-    sample_size=8, block_out_channels=widths, cross_attention_dim=demo_base.WIDTH,
+    sample_size=8, block_out_channels=widths, cross_attention_dim=random_base.WIDTH,
     attention_head_dim=8,
 ).save_pretrained(folder / "unet")
 """

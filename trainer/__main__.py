@@ -1,18 +1,20 @@
 """``python -m trainer run.json``: a run's file in, JSON lines out, an exit code at the end.
 
 ``python -m trainer --serve SECONDS`` does one run after the other; see ``trainer.serve``.
+``python -m trainer --estimate run.json`` says what it would take of a GPU; see
+``trainer.estimate``.
 """
 
 import os
 import sys
 from pathlib import Path
 
+from trainer import quick_start
 from trainer.run import Message, Phase, Progress, RunSpec, to_line
 from trainer.stop import Stop
 
-# Imported by the libraries if they are there, and never used by a training: half a second.
-UNUSED = ("peft", "scipy", "sklearn")
 SERVE = "--serve"
+ESTIMATE = "--estimate"
 
 
 def prepare() -> None:
@@ -21,8 +23,7 @@ def prepare() -> None:
     """
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(name, "1")
-    for name in UNUSED:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # "cannot be imported"
+    quick_start.prepare()
 
 
 def main(arguments: list[str]) -> int:
@@ -42,13 +43,22 @@ def main(arguments: list[str]) -> int:
         from trainer.serve import serve
 
         return serve(say, stop, float(arguments[1]))
-    spec = RunSpec.from_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    if arguments[0] == ESTIMATE:
+        from trainer import estimate
+
+        lines.write(estimate.as_json(_read(arguments[1])) + "\n")
+        return 0
+    spec = _read(arguments[0])
     stop = Stop(busy=True)
     say(Progress(phase=Phase.LOADING, total=spec.params.max_steps))
     prepare()
     from trainer import job
 
     return job.run(spec, say, lambda: stop.wanted)
+
+
+def _read(path: str) -> RunSpec:
+    return RunSpec.from_json(Path(path).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

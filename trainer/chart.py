@@ -75,12 +75,8 @@ class _Chart:
         self, losses: Sequence[Point], scored: Sequence[Scored], chosen: int | None
     ) -> None:
         self.losses, self.chosen = thinned(losses), chosen
-        by = "likeness" if any(one.likeness is not None for one in scored) else "held-out loss"
-        self.by = by
-        values = [
-            (float(one.step), one.likeness if by == "likeness" else one.held_out) for one in scored
-        ]
-        self.scores = [(step, value) for step, value in values if value is not None]
+        self.by, values = scores.curve(scored)
+        self.scores = [(float(step), value) for step, value in values]
         self.end = max([1.0, *(x for x, _ in [*self.losses, *self.scores])])
         self.image = Image.new("RGB", (SIZE[0] * OVER, SIZE[1] * OVER), GROUND)
         self.pen = ImageDraw.Draw(self.image)

@@ -5,6 +5,7 @@ Noise, timesteps and order follow from seed and step, so there is no random stat
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,19 +14,28 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch.optim import Optimizer
 
 from trainer import optimizers
 from trainer.lora import Pair, weights
+from trainer.optimizers import Optimizer
 from trainer.params import TrainParams
 
 NAME = "checkpoint.safetensors"
 WEIGHT, STATE = "weight.", "state."
+# Settings that are younger than the first checkpoints: at these values a run is as it was then.
+LATER = {"resolutions": (), "memory_check": True}
+
+log = logging.getLogger(__name__)
 
 
 def digest_of(params: TrainParams, dataset: str) -> str:
     """Names the run: a checkpoint of another one is not ours to go on with."""
-    return hashlib.sha256(f"{sorted(asdict(params).items())} {dataset}".encode()).hexdigest()
+    told = {
+        name: value
+        for name, value in asdict(params).items()
+        if name not in LATER or value != LATER[name]
+    }
+    return hashlib.sha256(f"{sorted(told.items())} {dataset}".encode()).hexdigest()
 
 
 def save(
@@ -60,6 +70,7 @@ def load(
     except (FileNotFoundError, SafetensorError):
         return {}
     if metadata.get("digest") != digest:
+        log.info("the checkpoint is of another run: beginning at the first step")
         return {}
     with torch.no_grad():
         for n, weight in enumerate(weights(pairs)):

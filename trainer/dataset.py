@@ -1,9 +1,13 @@
-"""A folder of ``0001.png`` and ``0001.txt`` becomes latents and conditions, encoded once."""
+"""A folder of ``0001.png`` and ``0001.txt`` becomes latents and conditions, encoded once.
+
+Where a run has several resolutions each picture is there once in each of them; it comes prepared
+in the largest one, and the smaller ones are made of it here.
+"""
 
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from trainer.buckets import Size, middle
+from trainer.buckets import Size, middle, nearest
 from trainer.families.family import Condition, Family, Model
 from trainer.params import TrainParams
 
@@ -27,8 +31,11 @@ class EmptyDatasetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
+    """``size`` in pixels: what it is trained in, None as it comes."""
+
     path: Path
     caption: str
+    size: Size | None = None
 
     @property
     def mask(self) -> Path:
@@ -40,7 +47,8 @@ class Dataset:
     """``latents`` N times (C, h, w), each in its picture's own size, ``sizes`` in pixels;
     ``masks`` N times (1, h, w) in 0..1 or None; ``conditions`` N of the captions and one of the
     empty caption, or None while the text encoder is trained. The last ``held_out`` pictures are
-    not trained on. ``digest`` names pictures and captions.
+    not trained on. A picture in two resolutions counts twice, and has one of ``paths``. ``digest``
+    names pictures and captions.
     """
 
     latents: tuple[Tensor, ...]
@@ -73,13 +81,59 @@ def find(folder: Path, held_out: int = 0) -> list[Picture]:
     return trained + [found[n] for n in sorted(apart)]
 
 
+def within(pictures: Sequence[Picture], resolution: int) -> list[Picture]:
+    """None larger than the resolution allows: a run may be planned anew in a lower one than its
+    pictures were prepared in.
+    """
+    return [
+        replace(one, size=_smaller(one.path, resolution))
+        if _area(one.path) > resolution**2
+        else one
+        for one in pictures
+    ]
+
+
+def in_resolutions(
+    pictures: Sequence[Picture], resolutions: Sequence[int], held_out: int = 0
+) -> list[Picture]:
+    """The pictures as they come, then again in each smaller resolution, never enlarged; those that
+    are held out stay last, and alone.
+    """
+    trained = list(pictures[: len(pictures) - held_out])
+    smaller = [
+        replace(one, size=size)
+        for resolution in sorted(resolutions, reverse=True)
+        for one in trained
+        if (size := _smaller(one.path, resolution))
+    ]
+    return trained + smaller + list(pictures[len(trained) :])
+
+
+def _smaller(path: Path, resolution: int) -> Size | None:
+    """The bucket that the picture gets in a resolution, or None: it is no larger as it comes."""
+    with _opened(path) as picture:
+        size = picture.size
+    bucket = nearest(*size, resolution)
+    return bucket if bucket and bucket[0] * bucket[1] < size[0] * size[1] else None
+
+
+def _area(path: Path) -> int:
+    with _opened(path) as picture:
+        return picture.width * picture.height
+
+
+def _opened(path: Path) -> Image.Image:
+    return Image.open(path, formats=("PNG",))
+
+
 @torch.no_grad()
 def encode_captions(
     pictures: Sequence[Picture], family: Family, model: Model
 ) -> tuple[Condition, ...]:
-    """One at a time, so that a condition does not depend on its neighbours."""
-    texts = (*(one.caption for one in pictures), "")
-    return tuple(family.encode_prompts(model, [text])[0] for text in texts)
+    """One at a time, so that a condition does not depend on its neighbours; each text once."""
+    texts = [*(one.caption for one in pictures), ""]
+    known = {text: family.encode_prompts(model, [text])[0] for text in dict.fromkeys(texts)}
+    return tuple(known[text] for text in texts)
 
 
 @torch.no_grad()
@@ -88,7 +142,7 @@ def encode(
 ) -> Dataset:
     """One picture at a time: the memory of one is enough. What is encoded is kept in ``work``."""
     grain = family.TRAITS.grain
-    pixels = [_pixels(one.path, grain) for one in pictures]  # each (3, H, W), bytes
+    pixels = [_pixels(one, grain) for one in pictures]  # each (3, H, W), bytes
     digest = hashlib.sha256(f"{params.family} {params.precision} {params.seed} ".encode())
     for one, picture in zip(pictures, pixels, strict=True):
         height, width = picture.shape[1:]
@@ -103,15 +157,19 @@ def encode(
             family.encode_pictures(model, one[None].float() / 127.5 - 1, draw)[0] for one in pixels
         ]
         _keep(work / LATENTS, digest.hexdigest(), latents)
-    masks = [_mask(one, encoded) for one, encoded in zip(pictures, latents, strict=True)]
+    sizes = tuple((one.shape[2], one.shape[1]) for one in pixels)
+    masks = [
+        _mask(one, size, encoded)
+        for one, size, encoded in zip(pictures, sizes, latents, strict=True)
+    ]
     for mask in masks:
         digest.update(b"-" if mask is None else mask.cpu().numpy().tobytes())
     return Dataset(
         latents=tuple(latents),
-        sizes=tuple((one.shape[2], one.shape[1]) for one in pixels),
+        sizes=sizes,
         masks=tuple(masks) if params.masked else (None,) * len(masks),
         captions=tuple(one.caption for one in pictures),
-        paths=tuple(one.path for one in pictures),
+        paths=tuple(dict.fromkeys(one.path for one in pictures)),
         held_out=params.hold_out,
         digest=digest.hexdigest(),
     )
@@ -132,27 +190,28 @@ def _keep(path: Path, digest: str, latents: Sequence[Tensor]) -> None:
     making.rename(path)
 
 
-def _pixels(path: Path, grain: int) -> Tensor:
-    """(3, H, W) bytes, in the size that it came prepared in. Sides that are not whole latents
-    become so: shrunk by what covers the next lower ones and cut evenly, never squeezed or enlarged.
+def _pixels(one: Picture, grain: int) -> Tensor:
+    """(3, H, W) bytes, in the size that it is wanted in. Sides that are not whole latents become
+    so: shrunk by what covers the next lower ones and cut evenly, never squeezed or enlarged.
     """
-    with Image.open(path, formats=("PNG",)) as opened:
+    with _opened(one.path) as opened:
         picture = opened.convert("RGB")
-    width, height = picture.size
+    width, height = one.size or picture.size
     whole = (width // grain * grain, height // grain * grain)
     if 0 in whole:
-        raise EmptyDatasetError(f"{path.name} has only {width} x {height} pixels")
+        raise EmptyDatasetError(f"{one.path.name} has only {width} x {height} pixels")
     if picture.size != whole:
         box = middle(picture.size, whole)
         picture = picture.resize(whole, Image.Resampling.LANCZOS, box=box)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
 
 
-def _mask(picture: Picture, latents: Tensor) -> Tensor | None:
-    """(1, h, w): how much of each latent's place the mask covers."""
+def _mask(picture: Picture, size: Size, latents: Tensor) -> Tensor | None:
+    """(1, h, w): how much of each latent's place the mask covers; cut as the picture is."""
     if not picture.mask.exists():
         return None
     height, width = latents.shape[-2:]
-    with Image.open(picture.mask, formats=("PNG",)) as opened:
-        small = opened.convert("L").resize((width, height), Image.Resampling.BOX)
+    with _opened(picture.mask) as opened:
+        box = middle(opened.size, size)
+        small = opened.convert("L").resize((width, height), Image.Resampling.BOX, box=box)
     return torch.from_numpy(np.array(small))[None].to(latents.device).float() / 255

@@ -14,6 +14,7 @@ Pixels = np.ndarray[Any, np.dtype[np.float64]]
 SIDE = 64  # pictures are looked at in this size
 HUES, CELLS, TURNS = 12, 4, 8
 FLAT = 6.0  # grey levels: the spread of a picture that shows nothing
+CLIPPED, VIVID = 8, 200  # grey levels: from the ends of the scale; between a colour's channels
 NOISE = 0.55  # share of a picture's energy between neighbouring pixels; drawings and photos: < 0.3
 
 
@@ -79,3 +80,14 @@ def is_spoilt(picture: Image.Image) -> bool:
         return True
     steps = np.diff(grey, axis=1).var() + np.diff(grey, axis=0).var()
     return float(steps / (4 * grey.var())) > NOISE
+
+
+def burnt(picture: Image.Image) -> float:
+    """The share of pixels whose colour is as loud as the scale allows: what too high a rate makes
+    of colours. 0..1; white, grey and black are no colours.
+    """
+    small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    rgb = np.asarray(small, dtype=np.int16)
+    most, least = rgb.max(axis=2), rgb.min(axis=2)
+    at_the_end = (most >= 255 - CLIPPED) | (least <= CLIPPED)
+    return float((at_the_end & (most - least >= VIVID)).mean())

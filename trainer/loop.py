@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,6 +85,8 @@ def _encode(
     """
     params = spec.params
     pictures = dataset.find(spec.dataset, params.hold_out)
+    pictures = dataset.within(pictures, params.resolution)
+    pictures = dataset.in_resolutions(pictures, params.resolutions, params.hold_out)
     say(Progress(phase=Phase.ENCODING, total=params.max_steps))
     if not model.encoders:
         family.load_text(model)
@@ -110,8 +113,9 @@ class Run:
     prompts: tuple[Condition, ...] | None
     say: Say
     step: int = 0
+    optimizer: optimizers.Optimizer = field(init=False)
+    # What the optimizer steps: all weights, one by one or as a flat one of each group.
     weights: list[torch.nn.Parameter] = field(init=False)
-    optimizer: torch.optim.Optimizer = field(init=False)
     scaler: torch.amp.GradScaler = field(init=False)
     others: comrades.Comrades = field(init=False)
     digest: str = field(init=False)
@@ -151,8 +155,8 @@ class Run:
 
     def _prepare(self) -> Meter:
         params, model = self.spec.params, self.work.model
-        self.weights = lora.weights(self.pairs)
         self.optimizer = optimizers.make(self.pairs, self.work.family.TRAITS, params)
+        self.weights = optimizers.leaves(self.optimizer)
         # Half precision has no room for small gradients; the others need no scale.
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=params.precision == "fp16")
         self.others = comrades.find(self.spec.devices, model.device)
@@ -181,10 +185,11 @@ class Run:
             self.scaler.scale(value / each).backward()
             losses.append(value.detach())
         self.others.share_gradients(self.weights)
-        self.scaler.unscale_(self.optimizer)
+        stepped: Any = self.optimizer  # of torch's own kind, or one that a scaler takes for it
+        self.scaler.unscale_(stepped)
         if params.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(self.weights, params.max_grad_norm, foreach=True)
-        self.scaler.step(self.optimizer)
+        self.scaler.step(stepped)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return losses[0] if each == 1 else torch.stack(losses).mean()

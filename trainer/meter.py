@@ -24,6 +24,7 @@ class Meter:
     loss: float | None = None
     speed: float | None = None
     mean: float | None = None
+    beside_s: float = 0.0  # what is yet to come between steps: samples
     _sum: Tensor | None = None
     _count: int = 0
     _read_at: float = field(default_factory=time.monotonic)
@@ -56,7 +57,9 @@ class Meter:
         self._read_at = time.monotonic()
 
     def progress(self, phase: Phase = Phase.TRAINING) -> Progress:
-        left = None if self.speed is None else (self.total - self.step) / self.speed
+        left = None
+        if self.speed is not None:
+            left = (self.total - self.step) / self.speed + self.beside_s
         return Progress(
             phase=phase,
             step=self.step,

@@ -1,17 +1,19 @@
 """What is done between steps: samples, saved steps, and at the end the file."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from trainer import chart, export, history, judge, lora, proof, samples, scores, step
+from trainer import chart, export, grid, history, judge, lora, outside, proof, samples, scores, step
 from trainer.asked import Wish
 from trainer.families.family import Condition
 from trainer.meter import Meter
 from trainer.run import SAVED, Finished, Message, Phase, RunSpec, Sampled
 
+FORWARD = 1 / 3  # of a training step: the rest is the way back
 PATIENCE = 3  # scores without a better one, and the run has come to its end
 
 
@@ -38,6 +40,8 @@ class Moments:
         self._spec, self._work, self._pairs = spec, work, pairs
         self._prompts, self._say = prompts, say
         self._references: list[judge.Vector] = []
+        self._burnt = 0.0  # the most that a photo is
+        self._drawing_s: float | None = None  # how long one grid took
         self.over = self._is_over()
 
     def _is_over(self) -> bool:
@@ -46,9 +50,23 @@ class Moments:
         return early and scores.plateau(scores.read(self._spec.work), PATIENCE)
 
     def note(self, meter: Meter) -> None:
-        """A point of the loss's curve."""
+        """A point of the loss's curve, and what is still to be drawn."""
         if meter.mean is not None:
             history.append(self._spec.work, meter.step, meter.mean)
+        self._foresee(meter)
+
+    def _foresee(self, meter: Meter) -> None:
+        coming = sum(number > meter.step for number in self._sample)
+        meter.beside_s = coming * self._grid_s(meter)
+
+    def _grid_s(self, meter: Meter) -> float:
+        """Seconds to draw a grid: as the last one took, before it from the steps' speed."""
+        if self._drawing_s is not None or not meter.speed:
+            return self._drawing_s or 0.0
+        traits, params = self._work.family.TRAITS, self._work.params
+        answers = len(self._spec.prompts) * traits.sample_steps * (2 if traits.negative else 1)
+        pictures = params.batch_size * params.gradient_accumulation
+        return answers * FORWARD / (meter.speed * pictures)
 
     def due(self, number: int, wishes: set[Wish]) -> bool:
         return bool(wishes) or number in self._save
@@ -59,7 +77,10 @@ class Moments:
         drawn: list[Image.Image] = []
         if self._spec.prompts and (number in self._sample or wishes & {Wish.SAMPLE, Wish.FINISH}):
             self._say(meter.progress(Phase.SAMPLING))
+            began = time.monotonic()
             drawn = self._draw(number)
+            self._drawing_s = time.monotonic() - began
+            self._foresee(meter)
             self._say(meter.progress())
         self._score(number, drawn)
         self.over = self._is_over()
@@ -69,10 +90,11 @@ class Moments:
         """The file, and the proof that it is one."""
         self._say(meter.progress(Phase.SAVING))
         spec = self._spec
+        outside.wait(spec.work, spec.scores_wait_s)
         choice = scores.choose(scores.read(spec.work))
         best = choice.step if choice else number
         chosen = self._path(best)
-        if spec.params.pick == "best" and best != number and chosen.exists():
+        if self._wants_best(choice) and best != number and chosen.exists():
             export.copy(chosen, spec.output)
         else:
             best = number
@@ -81,6 +103,10 @@ class Moments:
         chart.draw(spec.work)
         recommended = choice.step if choice else None
         return Finished(steps=number, loss=meter.loss, recommended=recommended, taken=best)
+
+    def _wants_best(self, choice: scores.Choice | None) -> bool:
+        pick = self._spec.params.pick
+        return pick == "best" or (pick == "auto" and choice is not None and choice.by == "faces")
 
     def _path(self, number: int) -> Path:
         return self._spec.work / SAVED / f"{number:06}.safetensors"
@@ -98,7 +124,8 @@ class Moments:
             pictures = samples.draw(
                 self._spec.prompts, conditions, work.family, work.model, work.params
             )
-        path = samples.write(self._spec.work, number, pictures)
+        outside.forget(self._spec.work, number)
+        path = grid.write(self._spec.work, number, pictures)
         self._say(Sampled(step=number, grid=str(path)))
         return pictures
 
@@ -107,14 +134,18 @@ class Moments:
         work, trigger = self._work, self._spec.params.trigger
         asked = zip(self._spec.prompts, drawn, strict=False)
         shown = [picture for prompt, picture in asked if trigger in prompt.text]
-        likeness = spoilt = held_out = None
+        likeness = spoilt = burnt = held_out = None
         if shown:
             likeness = judge.likeness([judge.embed(one) for one in shown], self._photos())
             spoilt = sum(judge.is_spoilt(one) for one in shown) / len(shown)
+            loud = sum(judge.burnt(one) for one in shown) / len(shown)
+            burnt = max(0.0, loud - self._burnt)
         if work.data.held_out:
             with step.at_rest(work):
                 held_out = step.held_out_loss(work)
-        scored = scores.Scored(step=number, likeness=likeness, spoilt=spoilt, held_out=held_out)
+        scored = scores.Scored(
+            step=number, likeness=likeness, spoilt=spoilt, burnt=burnt, held_out=held_out
+        )
         scores.append(self._spec.work, scored)
 
     def _photos(self) -> list[judge.Vector]:
@@ -122,4 +153,5 @@ class Moments:
             for path in self._work.data.paths:
                 with Image.open(path, formats=("PNG",)) as opened:
                     self._references.append(judge.embed(opened))
+                    self._burnt = max(self._burnt, judge.burnt(opened))
         return self._references

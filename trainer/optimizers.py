@@ -1,16 +1,18 @@
 """The optimizers by name, each from its library, and their state as plain tensors and numbers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
 from trainer.families.family import Traits
+from trainer.flat import FlatAdamW
 from trainer.lora import Pair
 from trainer.params import TrainParams
+
+Optimizer = torch.optim.Optimizer | FlatAdamW
 
 
 class MissingOptimizerError(Exception):
@@ -29,8 +31,7 @@ def make(pairs: Sequence[Pair], traits: Traits, params: TrainParams) -> Optimize
 
 
 def _adamw(groups: list[dict[str, Any]], params: TrainParams) -> Optimizer:
-    # One kernel for all weights; on the CPU it is also the quickest.
-    return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)
+    return FlatAdamW(groups, params.weight_decay)
 
 
 def _adamw8bit(groups: list[dict[str, Any]], params: TrainParams) -> Optimizer:
@@ -76,13 +77,18 @@ def set_rate(optimizer: Optimizer, share: float) -> None:
         group["lr"] = group["peak"] * share
 
 
+def leaves(optimizer: Optimizer) -> list[nn.Parameter]:
+    """What it steps: the weights, or one flat tensor of all of a group's."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
 def pack(optimizer: Optimizer) -> tuple[dict[str, Tensor], str]:
     """Its whole state: tensors under ``number.name``, and everything else as JSON."""
     whole = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     others: dict[str, dict[str, Any]] = {}
     for number, values in whole["state"].items():
-        for name, value in values.items():
+        for name, value in _level(values):
             if isinstance(value, Tensor):
                 tensors[f"{number}.{name}"] = value
             else:
@@ -90,10 +96,20 @@ def pack(optimizer: Optimizer) -> tuple[dict[str, Tensor], str]:
     return tensors, json.dumps({"groups": whole["param_groups"], "others": others})
 
 
+def _level(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """One weight's state by name. bitsandbytes hands out its 8-bit part as one value, whose tables
+    all weights share: a file wants each to be its own.
+    """
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((inner, one.clone()) for inner, one in value.items())
+        else:
+            yield name, value
+
+
 def unpack(optimizer: Optimizer, tensors: dict[str, Tensor], text: str) -> None:
     """Put back what ``pack`` gave, bit for bit; ``load_state_dict`` would cast some of it."""
     read = json.loads(text)
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for group, saved in zip(optimizer.param_groups, read["groups"], strict=True):
         before = {name: value for name, value in group.items() if name != "params"}
         # JSON has no tuples.
@@ -104,17 +120,22 @@ def unpack(optimizer: Optimizer, tensors: dict[str, Tensor], text: str) -> None:
                 if name != "params"
             }
         )
-    for number, weight in enumerate(weights):
-        prefix = f"{number}."
-        state: dict[str, Any] = dict(read["others"].get(str(number), {}))
-        for name, value in tensors.items():
-            if name.startswith(prefix):
-                state[name.removeprefix(prefix)] = value.to(_home(name, optimizer, weight))
+    count = sum(len(group["params"]) for group in read["groups"])
+    states = [dict(read["others"].get(str(number), {})) for number in range(count)]
+    for name, value in tensors.items():
+        number, _, own = name.partition(".")
+        states[int(number)][own] = value
+    if isinstance(optimizer, FlatAdamW):
+        optimizer.put_back(states)
+        return
+    for weight, state in zip(leaves(optimizer), states, strict=True):
         if state:
-            optimizer.state[weight] = state
+            optimizer.state[weight] = {
+                name: value.to(_home(name, weight)) if isinstance(value, Tensor) else value
+                for name, value in state.items()
+            }
 
 
-def _home(name: str, optimizer: Optimizer, weight: Tensor) -> torch.device:
-    """Only a fused AdamW counts its steps on the device."""
-    counted_here = name.endswith(".step") and not optimizer.defaults.get("fused")
-    return torch.device("cpu") if counted_here else weight.device
+def _home(name: str, weight: Tensor) -> torch.device:
+    """Steps are counted on the CPU."""
+    return torch.device("cpu") if name == "step" else weight.device

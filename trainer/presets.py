@@ -25,6 +25,7 @@ class Preset:
     """
 
     resolution: int
+    resolutions: tuple[int, ...] = ()
     per_photo: int
     least: int
     most: int
@@ -62,10 +63,19 @@ PRESETS = {
         alpha=16.0,
         min_snr_gamma=5.0,
     ),
-    "flux": Preset(resolution=768, per_photo=120, least=1500, most=3000),
-    "flux2": Preset(resolution=1024, per_photo=80, least=800, most=1500),
-    "zimage": Preset(resolution=1024, per_photo=100, least=1500, most=2500, rank_many=32),
-    "qwen": Preset(resolution=1024, per_photo=100, least=1500, most=2500, warmup=0.05),
+    "flux": Preset(resolution=1024, resolutions=(512, 768), per_photo=120, least=1500, most=3000),
+    "flux2": Preset(resolution=1024, resolutions=(768,), per_photo=80, least=800, most=1500),
+    "zimage": Preset(
+        resolution=1024,
+        resolutions=(768,),
+        per_photo=100,
+        least=1500,
+        most=2500,
+        rank_many=32,
+    ),
+    "qwen": Preset(
+        resolution=1024, resolutions=(768,), per_photo=100, least=1500, most=2500, warmup=0.05
+    ),
 }
 # Of the standard's steps; half of them are where likeness begins to hold, and half as many again
 # is where it stops to grow.
@@ -81,6 +91,7 @@ class Overrides:
     """
 
     resolution: int | None = None
+    resolutions: tuple[int, ...] | None = None
     rank: int | None = None
     alpha: float | None = None
     targets: str | None = None
@@ -94,6 +105,7 @@ class Overrides:
     optimizer: str | None = None
     prediction: str | None = None
     precision: str | None = None
+    memory_check: bool | None = None
     min_snr_gamma: float | None = None
     noise_offset: float | None = None
     caption_dropout: float | None = None
@@ -103,13 +115,23 @@ class Overrides:
 
 
 SAME = tuple(
-    name for name in Overrides.__dataclass_fields__ if name not in ("resolution", "rank", "steps")
+    name
+    for name in Overrides.__dataclass_fields__
+    if name not in ("resolution", "resolutions", "rank", "steps")
 )
 
 
 def resolution_of(family: str, overrides: Overrides) -> int:
     """The side in pixels of the square whose area no picture exceeds."""
     return overrides.resolution or PRESETS[family].resolution
+
+
+def resolutions_of(family: str, overrides: Overrides) -> tuple[int, ...]:
+    """The smaller ones in which pictures are trained, too; the family's, as far as they are."""
+    if overrides.resolutions is not None:
+        return overrides.resolutions
+    most = resolution_of(family, overrides)
+    return tuple(one for one in PRESETS[family].resolutions if one < most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +186,7 @@ def params_for(
         base_model=base_model,
         family=family,
         resolution=resolution_of(family, overrides),
+        resolutions=resolutions_of(family, overrides),
         rank=rank,
         alpha=min(own, float(rank)) if own else float(rank),
         learning_rate=preset.rate_few if photos < preset.few else preset.rate,

@@ -21,6 +21,7 @@ EXIT_RESUMABLE = 75
 ASKED = "asked"
 SAVED = "saved"  # a LoRA for each saved step: 000250.safetensors
 SAMPLES = "samples"  # 000250.png is the grid, 000250-1.png its first picture
+SCORES = "scores"  # 000250.json is what somebody else measured on them; see `trainer.outside`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,9 @@ class RunSpec:
     samples, the saved steps and the history, and is the run's own; a second start with the same
     ``work`` goes on where the first one stopped. ``output`` is the finished ``.safetensors``.
     ``prompts`` are drawn after each of the shares ``sample_at`` of the steps. With more than one of
-    ``devices`` the run uses as many, each with batches of its own. ``extra`` is the backend's own.
+    ``devices`` the run uses as many, each with batches of its own. At its end it waits for
+    ``scores_wait_s`` at most for scores of its samples that somebody else measures. ``extra`` is
+    the backend's own.
 
     While it runs, a file of the name "sample", "save" or "finish" in ``work / ASKED`` asks for
     samples now, a saved step now, or an end with what there is.
@@ -63,6 +66,7 @@ class RunSpec:
     sample_at: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
     save_at: tuple[float, ...] = tuple(tenth / 10 for tenth in range(1, 11))
     devices: int = 1
+    scores_wait_s: float = 0.0
     extra: dict[str, Extra] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -103,7 +107,9 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where the run is; ``loss`` is smoothed, ``eta_s`` counts the rest of the training."""
+    """Where the run is; ``loss`` is smoothed, ``eta_s`` counts the rest of the training, and
+    of the samples.
+    """
 
     phase: Phase
     step: int = 0

@@ -20,10 +20,11 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from bench import random_base
 from pipeline import artifact
 from tests.drawn import photos
 from tests.jobs import PARAMS
-from trainer import checkpoint, demo_base, export, loop, lora
+from trainer import checkpoint, export, loop, lora
 from trainer.families import sd15
 from trainer.params import TrainParams
 from trainer.run import (
@@ -56,7 +57,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases") / "demo"
-    demo_base.make(folder)
+    random_base.make(folder)
     return folder
 
 
@@ -286,7 +287,7 @@ def test_a_base_that_is_not_there_is_a_failure(pictures: Path, tmp_path: Path) -
 
 def test_a_base_that_is_broken_is_a_failure(pictures: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
-    demo_base.make(broken)
+    random_base.make(broken)
     (broken / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"\x10" * 99)
     assert failed(spec_of(broken, pictures, tmp_path)) is Failure.BASE
 
@@ -305,7 +306,7 @@ def test_a_loss_that_is_not_a_number_is_tried_once_more_and_then_told(
     pictures: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
-    demo_base.make(broken)
+    random_base.make(broken)
     path = broken / "unet" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(path)
     tensors["conv_in.weight"][0] = float("nan")
@@ -329,7 +330,7 @@ def test_a_rate_that_is_too_high_is_lowered_and_the_run_is_done(
 
 
 def test_the_demo_base_is_the_same_wherever_it_is_made(base: Path, tmp_path: Path) -> None:
-    demo_base.make(tmp_path / "again")
+    random_base.make(tmp_path / "again")
     for path in base.rglob("*.safetensors"):
         again = tmp_path / "again" / path.relative_to(base)
         assert path.read_bytes() == again.read_bytes()

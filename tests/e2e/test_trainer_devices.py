@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bench import random_base
 from tests.families import dataset_of, spec_for
-from trainer import demo_base
 from trainer.backends import native
 from trainer.run import Finished, Progress, RunSpec, from_line
 
@@ -34,7 +34,7 @@ def run(spec: RunSpec, workdir: Path) -> list[object]:
 def test_two_devices_train_what_one_does_with_two_batches_a_step(tmp_path: Path) -> None:
     """Their mean gradient is the same up to the order of the addition. Only one of them speaks."""
     base, pictures = tmp_path / "base", dataset_of(tmp_path / "pictures", ((64, 64),) * 4)
-    demo_base.make(base)
+    random_base.make(base)
     one = spec_for("sd15", base, pictures, tmp_path / "one", max_steps=8, gradient_accumulation=2)
     two = spec_for("sd15", base, pictures, tmp_path / "two", max_steps=8)
     two = replace(two, devices=2)

@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from bench import random_base
 from tests.drawn import photo
 from tests.jobs import PARAMS
-from trainer import dataset, demo_base, loop
+from trainer import dataset, loop
 from trainer.families import sd15
 from trainer.families.family import Model
 from trainer.run import RunSpec
@@ -37,7 +38,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases") / "demo"
-    demo_base.make(folder)
+    random_base.make(folder)
     return folder
 
 
@@ -140,7 +141,8 @@ def pixels_of(picture: Image.Image, folder: Path) -> np.ndarray[Any, np.dtype[np
     """(H, W, 3), as the trainer reads it."""
     picture.save(folder / "0001.png")
     found: np.ndarray[Any, np.dtype[np.uint8]]
-    found = dataset._pixels(folder / "0001.png", 8).permute(1, 2, 0).numpy()
+    one = dataset.Picture(folder / "0001.png", "")
+    found = dataset._pixels(one, 8).permute(1, 2, 0).numpy()
     return found
 
 

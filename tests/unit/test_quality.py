@@ -57,6 +57,27 @@ def test_a_better_quality_never_takes_fewer_steps_nor_a_lower_rank() -> None:
             assert [one.rank for one in each] == sorted(one.rank for one in each)
 
 
+def test_some_families_learn_in_several_resolutions_up_to_the_operators() -> None:
+    found = {name: params_for("b", name, WORDS, 12) for name in FAMILIES}
+    assert {name: (*one.resolutions, one.resolution) for name, one in found.items()} == {
+        "sd15": (512,),
+        "sdxl": (1024,),
+        "flux": (512, 768, 1024),
+        "flux2": (768, 1024),
+        "zimage": (768, 1024),
+        "qwen": (768, 1024),
+    }
+    lower = params_for("b", "flux", WORDS, 12, Overrides(resolution=768))
+    assert (lower.resolution, lower.resolutions) == (768, (512,))
+    assert params_for("b", "flux", WORDS, 12, Overrides(resolutions=())).resolutions == ()
+
+
+@pytest.mark.parametrize("wrong", [(100,), (1024,), (1280,), (24,)])
+def test_another_resolution_is_smaller_and_in_whole_latents(wrong: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=f"resolution {wrong[0]} is"):
+        params_for("b", "flux", WORDS, 12, Overrides(resolutions=wrong))
+
+
 def test_what_the_operator_sets_stands() -> None:
     own = Overrides(steps=150, rank=4, optimizer="prodigy", learning_rate=1.0, hold_out=1)
     params = params_for("b", "sdxl", WORDS, 25, own)
