@@ -9,7 +9,7 @@ COPY pictures pictures
 COPY pipeline pipeline
 COPY storage storage
 COPY trainer trainer
-RUN pip install --constraint constraints.txt .[telegram] \
+RUN pip install --constraint constraints.txt .[discord,telegram] \
  && useradd --create-home --uid 10001 lorabot \
  && install --directory --owner lorabot --group lorabot --mode 700 /data
 USER lorabot

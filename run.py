@@ -19,7 +19,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "lorabot-setup"
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = {"run": "redis,telegram,train", "dev": "dev,redis,telegram,train"}
+EXTRAS = {"run": "discord,redis,telegram,train", "dev": "dev,discord,redis,telegram,train"}
 # Its own requirements name another onnxruntime and another OpenCV, which would overwrite ours.
 FACES = "insightface==2.1"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -99,7 +99,11 @@ def set_up(extras: str) -> None:
 def tests(arguments: list[str]) -> list[list[str]]:
     if not any(shutil.which(name) for name in BROWSERS):
         print("No Chromium found: the browser tests are skipped. (Debian: apt install chromium)")
-    return [[str(PYTHON), "-m", "pytest", *arguments]]
+    # Many tests wait for something; two at a time fill each other's pauses. What a file shares
+    # stays in one process.
+    at_once = ["-n", "2", "--dist", "loadfile"] if not arguments else []
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return [[str(PYTHON), "-m", "pytest", *at_once, *arguments]]
 
 
 def checks(_: list[str]) -> list[list[str]]:

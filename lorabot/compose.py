@@ -7,14 +7,29 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
+from bot.backroom import Backroom
+from bot.blocklist import Blocklist
+from bot.cards import Cards
+from bot.clerk import Clerk
+from bot.courier import Courier
+from bot.crier import Crier
 from bot.darkroom import Darkroom
 from bot.dialogue import Dialogue
+from bot.doorkeeper import Doorkeeper
+from bot.exporter import Exporter
 from bot.frontend import Frontend, NetworkError, Receive
 from bot.frontends.web import PortTakenError, Site, Web
+from bot.janitor import Days, Janitor
+from bot.job_letters import JobLetters
+from bot.librarian import Librarian
 from bot.links import Links, secret_key
-from bot.notifier import Notifier, Post
+from bot.notifier import Notifier
+from bot.packing import Post
 from bot.presenter import Presenter
 from bot.reading import Reader
+from bot.registrar import Registrar
+from bot.reminder import Reminder
+from bot.texts.catalog import speak
 from pictures import limits
 from pictures.sandbox import Cells
 from storage import bases, inbox_store
@@ -36,6 +51,7 @@ async def serve_bot(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    speak(settings.default_language)
     database = await Database.open(settings.database)
     blobs = LocalBlobs(settings.data_dir / "blobs")
     links = links_of(settings)
@@ -68,7 +84,21 @@ def networks(settings: Settings, database: Database) -> list[Frontend]:
         from bot.frontends.telegram import Telegram
 
         token = settings.telegram_bot_token.get_secret_value()
-        found.append(Telegram(token, api_url=settings.telegram_api_url, database=database))
+        telegram = Telegram(
+            token,
+            database=database,
+            api_url=settings.telegram_api_url,
+            local_server=settings.telegram_local,
+            admins=settings.admin_ids,
+        )
+        found.append(telegram)
+    if settings.discord_bot_token is not None:
+        from bot.frontends.discord import Discord
+
+        token = settings.discord_bot_token.get_secret_value()
+        known = tuple(bases.load(settings.data_dir, settings.bases_file).values())
+        api_url = settings.discord_api_url
+        found.append(Discord(token, api_url=api_url, bases=known, database=database))
     return found
 
 
@@ -90,11 +120,20 @@ class Bot:
     presenter: Presenter
     notifier: Notifier
     doorbell: Doorbell
+    reminder: Reminder
     database: Database
 
     def parts(self) -> list[Coroutine[None, None, None]]:
         networks = [_serve(one, self.dialogue.receive) for one in self.frontends]
-        own = [self.presenter.run(), self.notifier.run(), forget_updates(self.database)]
+        own = [
+            self.presenter.run(),
+            self.notifier.run(),
+            self.dialogue.librarian.run(),
+            self.dialogue.registrar.janitor.run(),
+            self.reminder.run(),
+            self.dialogue.backroom.crier.run(),
+            forget_updates(self.database),
+        ]
         return [*networks, *own]
 
 
@@ -108,9 +147,51 @@ def assemble(
     darkroom = Darkroom(blobs=blobs, cells=cells)
     presenter = Presenter(database, reader, by_platform, darkroom)
     post = Post(blobs=blobs, links=links_of(settings), public_url=settings.public_url)
-    notifier = Notifier(database, reader, presenter, by_platform, post)
+    admins = {one for one in settings.admin_ids if one.partition(":")[0] in by_platform}
+    titles = {base.id: base.title for base in known.values()}
+    courier = Courier(database, presenter, post, frozenset(admins))
+    librarian = Librarian(
+        database=database,
+        blobs=blobs,
+        courier=courier,
+        cards=Cards(database=database, presenter=presenter, post=post, bases=titles),
+        lora_dir=settings.lora_dir,
+    )
+    notifier = Notifier(database, reader, presenter, by_platform, courier)
     url = settings.redis_url.get_secret_value() if settings.redis_url else None
     doorbell = Doorbell(url)
+    days = Days(
+        photos=settings.retention_days,
+        drafts=settings.draft_days,
+        exports=settings.link_hours / 24,
+    )
+    janitor = Janitor(
+        database=database,
+        blobs=blobs,
+        librarian=librarian,
+        presenter=presenter,
+        frontends=by_platform,
+        days=days,
+    )
+    exporter = Exporter(database=database, presenter=presenter, post=post)
+    registrar = Registrar(janitor=janitor, exporter=exporter, policy=settings.policy_version)
+    doorkeeper = Doorkeeper(settings=settings)
+    letters = JobLetters(
+        database=database,
+        presenter=presenter,
+        frontends=by_platform,
+        logs=settings.data_dir / "logs",
+        spool=settings.data_dir / "run" / "letters",
+    )
+    backroom = Backroom(
+        database=database,
+        doorkeeper=doorkeeper,
+        clerk=Clerk(doorkeeper=doorkeeper, frontends=by_platform),
+        presenter=presenter,
+        crier=Crier(database, presenter, by_platform),
+        letters=letters,
+        checkup=lambda: _checkup(settings),
+    )
     dialogue = Dialogue(
         database=database,
         blobs=blobs,
@@ -119,6 +200,10 @@ def assemble(
         doorbell=doorbell,
         presenter=presenter,
         notifier=notifier,
+        librarian=librarian,
+        registrar=registrar,
+        backroom=backroom,
+        blocklist=Blocklist(settings.block_list or settings.data_dir / "blocklist.txt"),
         frontends=by_platform,
     )
     return Bot(
@@ -127,8 +212,22 @@ def assemble(
         presenter=presenter,
         notifier=notifier,
         doorbell=doorbell,
+        reminder=Reminder(
+            database=database,
+            doorkeeper=doorkeeper,
+            presenter=presenter,
+            frontends=by_platform,
+        ),
         database=database,
     )
+
+
+async def _checkup(settings: Settings) -> list[tuple[str, str, str, str]]:
+    """What `lorabot doctor` says, for admins in a chat."""
+    from lorabot import doctor
+
+    found = await doctor.examine(settings)
+    return [(one.health.value, one.what, one.said, one.fix) for one in found]
 
 
 async def forget_updates(database: Database) -> None:
@@ -148,6 +247,8 @@ async def converse(
 ) -> None:
     """Run these frontends with the whole bot behind them, until ``stop``."""
     bot = assemble(settings, database, frontends, cells)
+    backroom = bot.dialogue.backroom
+    await backroom.doorkeeper.introduce(database)
     tasks = [asyncio.create_task(one) for one in bot.parts()]
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -160,6 +261,8 @@ async def converse(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await bot.dialogue.registrar.close()
+        await backroom.close()
         await bot.doorbell.close()
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from lorabot import checkout, fits
 from pictures.limits import DEFAULT
 from pipeline import packs
 from pipeline.eyes import BlindError, Eyes, config_of
@@ -157,7 +158,7 @@ async def words(settings: Settings) -> Finding:
     return Finding("captions", Health.OK, f"{pack.name} ({pack.licence})")
 
 
-async def gpu(_: Settings) -> Finding:
+async def gpu(settings: Settings) -> Finding:
     """Ask the driver, not torch: importing torch takes seconds and a gigabyte."""
     if shutil.which("nvidia-smi") is None:
         fix = "the demo base trains on the CPU; real ones want an NVIDIA GPU"
@@ -167,7 +168,8 @@ async def gpu(_: Settings) -> Finding:
     out, _err = await asyncio.wait_for(child.communicate(), 4 * PROBE_S)
     if child.returncode != 0:
         return Finding("gpu", Health.FAIL, "nvidia-smi fails", "reinstall the NVIDIA driver")
-    return Finding("gpu", Health.OK, "; ".join(out.decode().strip().splitlines()))
+    cards = out.decode().strip().splitlines()
+    return Finding("gpu", Health.OK, "; ".join(fits.described(card, settings) for card in cards))
 
 
 async def base_models(settings: Settings) -> Finding:
@@ -182,6 +184,11 @@ async def base_models(settings: Settings) -> Finding:
         fix = "list your checkpoints in bases.toml; see docs/bases.md"
         return Finding("bases", Health.WARN, "only the demo", fix)
     return Finding("bases", Health.OK, ", ".join(known))
+
+
+async def sd_scripts(settings: Settings) -> Finding:
+    well, said, fix = await checkout.examined(settings)
+    return Finding("sd-scripts", Health.OK if well else Health.FAIL, said, fix)
 
 
 async def lora_folder(settings: Settings) -> Finding:
@@ -216,12 +223,53 @@ async def telegram(settings: Settings) -> Finding:
         return Finding("telegram", Health.FAIL, type(error).__name__, fix)
 
 
+async def discord(settings: Settings) -> Finding:
+    """Plain HTTP: a login through the library would also take the bot's one connection."""
+    if settings.discord_bot_token is None:
+        return Finding("discord", Health.OK, "off (no DISCORD_BOT_TOKEN)")
+    if importlib.util.find_spec("discord") is None:
+        fix = "install lorabot[discord]"
+        return Finding("discord", Health.FAIL, "discord.py is not installed", fix)
+    import httpx
+
+    from bot.discord.gateway import base_of
+
+    secret = {"Authorization": f"Bot {settings.discord_bot_token.get_secret_value()}"}
+    address = f"{base_of(settings.discord_api_url)}/applications/@me"
+    try:
+        async with httpx.AsyncClient(timeout=PROBE_S) as client:
+            answer = await client.get(address, headers=secret)
+            said = answer.json() if answer.is_success else {}
+    except (httpx.HTTPError, ValueError) as error:
+        fix = "check the network and DISCORD_API_URL"
+        return Finding("discord", Health.FAIL, type(error).__name__, fix)
+    if not answer.is_success:
+        rejected = answer.status_code == httpx.codes.UNAUTHORIZED
+        what = "the token is rejected" if rejected else f"answers {answer.status_code}"
+        fix = "Developer Portal > Bot > Reset Token; DISCORD_BOT_TOKEN" if rejected else "later"
+        return Finding("discord", Health.FAIL, what, fix)
+    if said.get("interactions_endpoint_url"):
+        fix = "Developer Portal > General Information: leave Interactions Endpoint URL empty"
+        return Finding("discord", Health.FAIL, "presses and commands go elsewhere", fix)
+    return Finding("discord", Health.OK, f"{said.get('name', '?')}, no privileged intents")
+
+
+async def access(settings: Settings) -> Finding:
+    if settings.telegram_bot_token is None and settings.discord_bot_token is None:
+        return Finding("access", Health.OK, "the local page and the terminal")
+    if settings.access == "open" and not settings.max_jobs_per_day:
+        fix = "set ACCESS=invite, or MAX_JOBS_PER_DAY; see docs/admin.md"
+        said = "whoever finds the bot may train, without limits"
+        return Finding("access", Health.WARN, said, fix)
+    return Finding("access", Health.OK, settings.access)
+
+
 async def public_address(settings: Settings) -> Finding:
     if settings.public_url:
         return Finding("public url", Health.OK, settings.public_url)
-    if settings.telegram_bot_token is None:
+    if settings.telegram_bot_token is None and settings.discord_bot_token is None:
         return Finding("public url", Health.OK, "not needed for the local web chat")
-    fix = "set PUBLIC_URL: files too large for Telegram (50 MB) go out as links"
+    fix = "set PUBLIC_URL: files too large for a chat (Telegram 50, Discord 10 MB) become links"
     return Finding("public url", Health.WARN, "not set", fix)
 
 
@@ -235,8 +283,11 @@ CHECKS: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
     faces,
     words,
     base_models,
+    sd_scripts,
     lora_folder,
     telegram,
+    discord,
+    access,
     public_address,
 )
 

@@ -14,10 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save
 
+from trainer import asked, history, outside, scores
+from trainer.asked import Wish
 from trainer.run import (
     EXIT_RESUMABLE,
+    SAMPLES,
     Failed,
     Failure,
     Finished,
@@ -25,6 +29,7 @@ from trainer.run import (
     Phase,
     Progress,
     RunSpec,
+    Sampled,
     from_line,
     to_line,
 )
@@ -87,6 +92,8 @@ def main(mode: str, path: Path) -> int:
     if mode == "flood":
         sys.stderr.write("x" * 20_000_000)
         sys.stdout.write("y" * 5_000_000 + "\n" + json.dumps({"type": "?"}) + "\n")
+    if mode in ("draw", "mute"):
+        return draw_and_obey(spec, told=mode == "draw")
     starts = spec.work / "starts"
     starts.write_text(starts.read_text() + "." if starts.exists() else ".")
     for step in range(1, 601 if mode in ("slow", "stubborn") else 4):
@@ -97,6 +104,41 @@ def main(mode: str, path: Path) -> int:
         spec.output.write_bytes(lora(spec.params.trigger))
     say(Finished(steps=4, loss=0.1))
     return 0
+
+
+def draw_and_obey(spec: RunSpec, *, told: bool) -> int:
+    """Samples at the start, and after that whenever they are asked for; the end when it is asked
+    for. ``told``: it says that it drew them.
+    """
+    total = spec.params.max_steps
+    for step in range(1, 2000):
+        number = min(step, total)
+        wishes = asked.taken(spec.work)
+        say(Progress(phase=Phase.TRAINING, step=number, total=total, loss=0.1, eta_s=5.0))
+        history.append(spec.work, number, 1 / step)
+        if step == 1 or wishes:
+            draw_grid(spec.work, number)
+            scores.append(spec.work, scores.Scored(step=number, likeness=0.5))
+            if told:
+                say(Sampled(step=number, grid=""))
+        if Wish.FINISH in wishes:
+            outside.wait(spec.work, spec.scores_wait_s)
+            spec.output.write_bytes(lora(spec.params.trigger))
+            say(Finished(steps=number, loss=0.1, taken=number))
+            return 0
+        time.sleep(0.05)
+    return 3
+
+
+def draw_grid(work: Path, step: int) -> None:
+    """Four pictures of one colour, and all on one, as ours are."""
+    folder = work / SAMPLES
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 5):
+        one = Image.new("RGB", (64, 64), (40 * number, step % 256, 90))
+        one.save(folder / f"{step:06}-{number}.png")
+    Image.new("RGB", (136, 136), (200, step % 256, 40)).save(folder / "grid.tmp", format="PNG")
+    (folder / "grid.tmp").rename(folder / f"{step:06}.png")
 
 
 if __name__ == "__main__":

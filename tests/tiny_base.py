@@ -4,7 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from trainer import demo_base
+from bench import random_base
 
 LIST = """
 [demo]
@@ -21,7 +21,7 @@ steps = {steps}
 @cache
 def _made() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="tiny-base-")) / "base"
-    demo_base.make(folder)
+    random_base.make(folder)
     return folder
 
 

@@ -25,7 +25,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from trainer.demo_base import _write_tokenizer, byte_symbols
+from bench.random_base import byte_symbols, write_tokenizer
 
 WIDTH = 32
 AUTOENCODER: dict[str, Any] = {
@@ -47,7 +47,7 @@ MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 def make_flux(folder: Path) -> Path:
     torch.manual_seed(5)
     folder.mkdir(parents=True)
-    tokens = len(_write_tokenizer(folder / "clip"))
+    tokens = len(write_tokenizer(folder / "clip"))
     pipeline: Any = FluxPipeline(
         scheduler=_scheduler(),
         vae=AutoencoderKL(

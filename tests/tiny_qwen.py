@@ -22,7 +22,7 @@ from transformers import (
     Qwen3Model,
 )
 
-from trainer.demo_base import byte_symbols
+from bench.random_base import byte_symbols
 
 WIDTH = 32
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

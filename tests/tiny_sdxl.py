@@ -12,7 +12,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from trainer.demo_base import _write_tokenizer
+from bench.random_base import write_tokenizer
 
 WIDTH = 32
 TIMES = 8
@@ -22,7 +22,7 @@ def make(folder: Path, **schedule: Any) -> Path:
     """A diffusers folder; ``schedule`` is what its scheduler says beside the usual."""
     torch.manual_seed(3)
     folder.mkdir(parents=True)
-    tokens = len(_write_tokenizer(folder / "tokenizer"))
+    tokens = len(write_tokenizer(folder / "tokenizer"))
     first = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     second = CLIPTokenizer.from_pretrained(folder / "tokenizer", pad_token="!")
     pipe: Any = StableDiffusionXLPipeline(

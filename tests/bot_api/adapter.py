@@ -32,6 +32,7 @@ async def start_process(api: BotApi, folder: Path) -> asyncio.subprocess.Process
     """``lorabot bot`` on a data folder, its log beside the data."""
     kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in kept if name in os.environ} | {
+        "CONSENT": "never",
         "DATA_DIR": str(folder / "data"),
         "WEB_PORT": str(free_port()),
         "TELEGRAM_BOT_TOKEN": api.token,

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from tests.bot_api.refusals import RefusedError, bad_request
 
@@ -23,10 +24,12 @@ class Files:
     """``most_at_once`` is how many downloads went on at the same time, each ``download_s`` long.
 
     ``folder`` puts the server into its local mode: files lie there, and limits are gone.
+    ``upload_bytes`` is what it takes from the bot in one request, whatever its document says.
     """
 
     download_s: float = 0.0
     folder: Path | None = None
+    upload_bytes: int = UPLOAD_BYTES
     most_at_once: int = 0
     downloads: int = 0
     _now: int = 0
@@ -39,6 +42,17 @@ class Files:
         held = Held(f"FILE-{kind}-{number}", path, data, size)
         self._held[held.file_id] = held
         return held
+
+    def check_upload(self, file_bytes: int) -> None:
+        if file_bytes > self.upload_bytes:
+            raise RefusedError(413, "Request Entity Too Large")
+
+    def read(self, address: str) -> tuple[str, bytes]:
+        """Name and content of a file on this machine; only a server in its local mode does that."""
+        if self.folder is None:
+            raise bad_request("wrong file identifier/HTTP URL specified")
+        path = Path(unquote(urlsplit(address).path))
+        return path.name, path.read_bytes()
 
     def find(self, file_id: str) -> Held:
         if file_id not in self._held:

@@ -1,8 +1,11 @@
 """The methods of the Bot API, each as its document describes it."""
 
+import io
 import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from PIL import Image
 
 from tests.bot_api import entities
 from tests.bot_api.chats import BOT, Chat, Chats
@@ -12,6 +15,7 @@ from tests.bot_api.refusals import RefusedError, bad_request
 from tests.bot_api.shown import Json, Shown, check_caption, check_text, rows_of
 
 PHOTO_BYTES = 10 << 20
+SMALL_BYTES, SMALL_SIDE = 200_000, 320
 POLL_S = 50.0
 
 Upload = tuple[str, bytes]  # name, content
@@ -40,6 +44,7 @@ class Methods:
     files: Files
     chats: Chats
     menus: dict[str, list[Json]] = field(default_factory=dict)
+    own_menus: dict[tuple[int, str], list[Json]] = field(default_factory=dict)
     queries: set[str] = field(default_factory=set)
     query_ids: Iterator[int] = field(default_factory=lambda: itertools.count(90_000))
     answered: list[str] = field(default_factory=list)
@@ -52,6 +57,7 @@ class Methods:
             "deletewebhook": self.delete_webhook,
             "setwebhook": self.set_webhook,
             "setmycommands": self.set_my_commands,
+            "deletemycommands": self.delete_my_commands,
             "getfile": self.get_file,
             "answercallbackquery": self.answer_callback_query,
             "sendmessage": self.send_message,
@@ -97,7 +103,20 @@ class Methods:
         for one in commands:
             if not 1 <= len(one["description"]) <= 256:
                 raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
-        self.menus[code] = commands
+        scope = call.values.get("scope") or {}
+        if isinstance(scope, dict) and scope.get("type") == "chat":
+            self.own_menus[int(scope["chat_id"]), code] = commands
+        else:
+            self.menus[code] = commands
+        return True
+
+    async def delete_my_commands(self, call: Call) -> bool:
+        scope = call.values.get("scope") or {}
+        code = call.text("language_code")
+        if isinstance(scope, dict) and scope.get("type") == "chat":
+            self.own_menus.pop((int(scope["chat_id"]), code), None)
+        else:
+            self.menus.pop(code, None)
         return True
 
     async def get_file(self, call: Call) -> Json:
@@ -122,6 +141,7 @@ class Methods:
     async def send_document(self, call: Call) -> Json:
         chat = self.chats.writable(call.values.get("chat_id"))
         media = self._media("document", call.text("document") or "attach://document", call)
+        self._add_small(media, call.text("thumbnail") or "attach://thumbnail", call)
         return await self._show_media(chat, call, media)
 
     async def send_photo(self, call: Call) -> Json:
@@ -167,6 +187,7 @@ class Methods:
         if not isinstance(given, dict):
             raise bad_request("can't parse media")
         media, data = self._media(str(given["type"]), str(given["media"]), call)
+        self._add_small((media, data), str(given.get("thumbnail", "")), call)
         text, spans = entities.parse(
             str(given.get("caption", "")), str(given.get("parse_mode", ""))
         )
@@ -204,6 +225,9 @@ class Methods:
             if not data:
                 raise bad_request("file must be non-empty")
             held = self.files.hold(data, name, f"{kind}s")
+        elif source.startswith("file://"):
+            name, data = self.files.read(source)
+            held = self.files.hold(data, name, f"{kind}s")
         else:
             held = self.files.find(source)
             name = held.path
@@ -214,6 +238,21 @@ class Methods:
                 raise bad_request("PHOTO_INVALID_DIMENSIONS")
             return {"photo": [common | {"width": 512, "height": 512}]}, held.data
         return {"document": common | {"file_name": name}}, held.data
+
+    def _add_small(self, media: tuple[Json, bytes], source: str, call: Call) -> None:
+        """A document's thumbnail comes with the document, and is small; otherwise it is ignored."""
+        document = media[0].get("document")
+        _, data = call.uploads.get(source.removeprefix("attach://"), ("", b""))
+        if not isinstance(document, dict) or not data or len(data) >= SMALL_BYTES:
+            return
+        with Image.open(io.BytesIO(data)) as image:
+            if image.format == "JPEG" and max(image.size) <= SMALL_SIDE:
+                size = {"width": image.width, "height": image.height}
+                held = self.files.hold(data, "small.jpg", "thumbnails")
+                document["thumbnail"] = size | {
+                    "file_id": held.file_id,
+                    "file_unique_id": held.path,
+                }
 
     async def _show_media(self, chat: Chat, call: Call, media: tuple[Json, bytes]) -> Json:
         text, spans = entities.parse(call.text("caption"), call.text("parse_mode"))

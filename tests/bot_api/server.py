@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from tests.bot_api.chats import BOT, Chat, Chats
 from tests.bot_api.feed import Feed
-from tests.bot_api.files import UPLOAD_BYTES, Files
+from tests.bot_api.files import Files
 from tests.bot_api.methods import Call, Methods, Upload
 from tests.bot_api.people import Group, Person
 from tests.bot_api.refusals import RefusedError, flood
@@ -127,6 +127,7 @@ class BotApi:
         try:
             self._check(request)
             call = await _read(request)
+            self.files.check_upload(sum(len(data) for _, data in call.uploads.values()))
             if self._refusals[name]:
                 raise self._refusals[name].popleft()
             result = await self.methods.table().get(name, _unknown)(call)
@@ -196,6 +197,4 @@ async def _read(request: Request) -> Call:
                 uploads[name] = (value.filename or name, await value.read())
             else:
                 values[name] = json.loads(value) if name in JSON_FIELDS else value
-    if sum(len(data) for _, data in uploads.values()) > UPLOAD_BYTES:
-        raise RefusedError(413, "Request Entity Too Large")
     return Call(values, uploads)

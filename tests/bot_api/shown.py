@@ -10,6 +10,7 @@ TEXT_UNITS = 4096
 CAPTION_UNITS = 1024
 BUTTON_BYTES = 64
 BUTTONS = 100
+COPIED_UNITS = 256
 STYLES = ("danger", "success", "primary")
 
 Json = dict[str, object]
@@ -20,6 +21,7 @@ class Button:
     text: str
     data: str = ""
     url: str = ""
+    copy: str = ""
     style: str = ""
 
 
@@ -94,18 +96,19 @@ def rows_of(markup: object) -> list[list[Button]]:
 
 
 def _button(raw: Json) -> Button:
-    unknown = raw.keys() - {"text", "callback_data", "url", "style"}
+    unknown = raw.keys() - {"text", "callback_data", "url", "copy_text", "style"}
     if unknown:
         raise bad_request(f"the fake server does not know buttons with {sorted(unknown)}")
     button = Button(
         text=str(raw.get("text", "")),
         data=str(raw.get("callback_data", "")),
         url=str(raw.get("url", "")),
+        copy=_copied(raw.get("copy_text")),
         style=str(raw.get("style", "")),
     )
     if not button.text:
         raise bad_request("inline keyboard button text must be non-empty")
-    if bool(button.data) == bool(button.url):
+    if [bool(button.data), bool(button.url), bool(button.copy)].count(True) != 1:
         raise bad_request("inline keyboard button type must be exactly one")
     if len(button.data.encode()) > BUTTON_BYTES:
         raise bad_request("BUTTON_DATA_INVALID")
@@ -114,6 +117,16 @@ def _button(raw: Json) -> Button:
     if button.url:
         _check_url(button.url)
     return button
+
+
+def _copied(raw: object) -> str:
+    """From 1 to 256 characters."""
+    if not isinstance(raw, dict):
+        return ""
+    text = str(raw.get("text", ""))
+    if not 1 <= units(text) <= COPIED_UNITS:
+        raise bad_request("COPY_TEXT_INVALID")
+    return text
 
 
 def _check_url(url: str) -> None:

@@ -14,6 +14,7 @@ from tests.service import Service
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 SLOW_MS = 60_000
+SHOWN = "[...document.querySelectorAll('#log img.shown')].map((one) => one.naturalWidth > 0)"
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,9 @@ async def test_a_person_trains_a_lora_in_the_browser(
     await download.save_as(service.data / "saved")
     assert same(service.data / "saved", service.loras / "mochi.safetensors")
     await expect(page.locator("#log").get_by_text("mochi · done")).to_be_visible()
+    await expect(page.locator("#log").get_by_text("samples after 100 %")).to_have_count(1)
+    # The grid in its own message, and with the result.
+    assert await page.evaluate(SHOWN) == [True, True]
     await page.reload()
     await expect(page.get_by_role("link", name="Download")).to_be_visible()
     assert await page.locator("img[src*='/thumb/']").count() == 8

@@ -205,6 +205,17 @@ async def test_enter_sends_and_shift_enter_does_not(page: Page, script: Script) 
     assert (await script.until(3))[2].event == Command("models")
 
 
+async def test_a_button_copies_its_words_and_says_so(page: Page, script: Script) -> None:
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copier = RenderedButton(label="Copy the trigger", copy="mochix")
+    await script.web.send(script.chat, Message(text="ready", buttons=((copier,),)), key="r")
+    before = len(script.came)
+    await page.get_by_role("button", name="Copy the trigger").click()
+    await expect(page.locator("#spoken")).to_have_text("Copied")
+    assert await page.evaluate("navigator.clipboard.readText()") == "mochix"
+    assert len(script.came) == before
+
+
 async def test_who_reads_further_up_is_not_pulled_down(page: Page, script: Script) -> None:
     for n in range(30):
         await script.web.send(script.chat, Message(text=f"line {n}\n" * 3), key=f"m{n}")

@@ -31,6 +31,7 @@ async def test_the_sample_photos_become_a_file(tmp_path: Path) -> None:
             await person.press("Quick")
             await person.press("🚀 Start")
             await person.until(lambda: person.said("is ready"), within_s=200)
+            assert person.said("samples after 100 %")
         assert (service.loras / "mochi.safetensors").exists()
     finally:
         await service.stop()

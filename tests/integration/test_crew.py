@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
+from bench import random_base
 from pipeline import train
 from pipeline.crew import Crew
 from tests.drawn import photos
 from tests.jobs import PARAMS
-from trainer import demo_base
 from trainer.backends import native
 from trainer.run import Failed, Failure, Finished, Progress, RunSpec
 
@@ -33,7 +33,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases") / "demo"
-    demo_base.make(folder)
+    random_base.make(folder)
     return folder
 
 

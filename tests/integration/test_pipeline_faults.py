@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline import artifact, run, train
+from pipeline import artifact, train, training
 from pipeline.lease import Halt, Lease
 from storage import host, job_store
 from storage.blob_store import LocalBlobs
@@ -245,13 +245,13 @@ async def test_a_lost_job_s_trainer_gets_no_grace(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Halt | None] = []
-    real = run._patience
+    real = training._patience
 
     def patience(why: Halt | None, drain_s: float) -> float:
         seen.append(why)
         return real(why, drain_s)
 
-    monkeypatch.setattr(run, "_patience", patience)
+    monkeypatch.setattr(training, "_patience", patience)
     job = await place.order(photos(8))
     task = place.work("stubborn")
     await place.until_step(job)
@@ -271,7 +271,7 @@ async def test_a_lost_job_s_trainer_gets_no_grace(
     ("why", "grace_s"), [(Halt.LOST, 0.0), (Halt.DRAIN, 8.0), (Halt.CANCELLED, train.GRACE_S)]
 )
 def test_how_long_a_checkpoint_may_take(why: Halt, grace_s: float) -> None:
-    assert run._patience(why, drain_s=10.0) == grace_s
+    assert training._patience(why, drain_s=10.0) == grace_s
 
 
 async def test_a_deploy_keeps_to_its_time_whatever_the_trainer_does(place: Place) -> None:

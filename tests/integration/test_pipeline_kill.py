@@ -19,6 +19,7 @@ import pytest
 
 from pictures.sandbox import Cells
 from pipeline import artifact, dataset, prepare, worker
+from storage import job_wishes
 from storage.blob_store import LocalBlobs, fsync_folder
 from storage.database import Database
 from storage.job import Job, JobState
@@ -165,6 +166,27 @@ async def test_a_frozen_worker_finds_on_waking_that_its_job_is_another_s(
     assert not trainer.is_running()
 
 
+async def test_samples_outlive_a_worker_that_was_killed_before_it_could_show_them(
+    place: Place, workers: Killable
+) -> None:
+    job = await place.order(photos(8))
+    first = await workers.start("drawn", "draw")
+    await until_held(place)
+    await workers.kill(first)
+    assert (await place.get(job)).samples is None
+    # This one's trainer draws nothing: what it shows was drawn before.
+    await workers.start(mode="slow")
+
+    async def shown() -> bool:
+        return (await place.get(job)).samples is not None
+
+    await eventually(shown)
+    samples = (await place.get(job)).samples
+    assert samples is not None
+    blobs = LocalBlobs(place.settings.data_dir / "blobs")
+    assert all(blobs.path(key).is_file() for key in samples.keys)
+
+
 Work = Callable[..., Any]
 
 
@@ -179,7 +201,7 @@ class Holding:
         threading.Event().wait()
 
     def before(self, _: Work) -> Work:
-        def held(*_: Any) -> None:
+        def held(*_: Any, **__: Any) -> None:
             self.stop()
 
         return held
@@ -217,6 +239,7 @@ def hold_at(hold: str, data: Path) -> None:
         "preparing": (Cells, "develop", here.at_call(5, Cells.develop)),
         "written": (dataset, "fsync_folder", here.before(fsync_folder)),
         "prepared": (prepare, "prepare", here.after_await(prepare.prepare)),
+        "drawn": (job_wishes, "save_samples", here.before(job_wishes.save_samples)),
         "made": (artifact, "check", here.before(artifact.check)),
         "published": (LocalBlobs, "_put", here.after(LocalBlobs._put)),
         "saved": (artifact, "copy_beside", here.before(artifact.copy_beside)),

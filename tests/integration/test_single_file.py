@@ -11,9 +11,10 @@ from diffusers.loaders.single_file_utils import infer_diffusers_model_type
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bench import random_base
 from tests import ldm, tiny_sdxl
 from tests.families import PROMPT, dataset_of, finite, loaded, spec_for, train_here
-from trainer import architectures, demo_base, single_file
+from trainer import architectures, single_file
 from trainer.families import family_of
 from trainer.families.family import BaseError, Model
 from trainer.single_file import Piece
@@ -26,7 +27,7 @@ MARKS = {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     folder = tmp_path_factory.mktemp("bases")
-    demo_base.make(folder / "sd15")
+    random_base.make(folder / "sd15")
     tiny_sdxl.make(folder / "sdxl")
     return {"sd15": folder / "sd15", "sdxl": folder / "sdxl"}
 

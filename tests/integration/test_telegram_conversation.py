@@ -42,7 +42,7 @@ def ada(api: BotApi) -> Person:
 
 @pytest.fixture
 def bot(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Start:
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, consent="never")
 
     @asynccontextmanager
     async def start() -> AsyncIterator[None]:

@@ -48,7 +48,7 @@ async def ada(database: Database, cells: Cells, tmp_path: Path) -> AsyncIterator
     stop = asyncio.Event()
     async with BotApi() as api:
         frontend = Telegram(api.token, api_url=api.url, database=database)
-        settings = Settings(data_dir=tmp_path)
+        settings = Settings(data_dir=tmp_path, consent="never")
         running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
         person = api.person("Ada")
         await up_to_the_photos(person)

@@ -57,7 +57,7 @@ async def test_an_album_is_fetched_all_at_once(
 async def test_no_more_than_sixteen_updates_are_in_work(
     api: BotApi, ada: Person, database: Database
 ) -> None:
-    api.files.download_s = 0.1
+    api.files.download_s = 0.6
     core = Recorder()
     async with running(api, database, core.receive):
         await ada.sends_photos(photos(20))

@@ -18,7 +18,7 @@ from bot.events import Choice, Command, Event, FileRefused, Text
 from bot.facts import Facts
 from bot.frontend import Limits
 from bot.render import render
-from bot.screen import MAX_BUTTON_DATA, Screen
+from bot.screen import MAX_BUTTON_DATA, Picture, Screen
 from bot.texts.catalog import Catalog
 from pictures import verdict
 from pictures.box import Box
@@ -113,7 +113,7 @@ def test_looking_begins_with_the_first_question_and_shows_the_photo() -> None:
     conversation = at(Choice("look"))
     assert (conversation.state, conversation.at) == (State.FIX, 3)
     picture = panel(conversation).picture
-    assert picture is not None
+    assert isinstance(picture, Picture)
     assert [tile.number for tile in picture.tiles] == [3]
 
 
@@ -154,7 +154,7 @@ def test_after_the_last_answer_the_tally_is_back() -> None:
 def test_of_several_faces_each_has_a_number_and_one_is_chosen() -> None:
     before = at(Choice("look", "", "5"))
     screen = panel(before)
-    assert screen.picture is not None
+    assert isinstance(screen.picture, Picture)
     assert len(screen.picture.boxes) == 2
     assert ("pick", "5.2") in verbs(screen)
     after, _ = play(Choice("pick", "", "5.2"), start=before, facts=SEEN)
@@ -178,7 +178,7 @@ def test_a_photo_that_is_not_there_cannot_be_decided(verb: str, argument: str) -
 
 def test_the_contact_sheet_has_a_button_for_each_photo() -> None:
     screen = panel(at(Choice("sheet")))
-    assert screen.picture is not None
+    assert isinstance(screen.picture, Picture)
     assert screen.picture.sheet
     assert [tile.used for tile in screen.picture.tiles].count(False) == 2
     assert [one for one in verbs(screen) if one[0] == "toggle"] == [

@@ -56,3 +56,10 @@ def test_drawings_are_pictures_and_noise_and_emptiness_are_not() -> None:
 def test_a_blurred_drawing_is_still_a_picture() -> None:
     picture = drawings(NEW["puku"], 1, 4)[0]
     assert not judge.is_spoilt(picture.filter(ImageFilter.GaussianBlur(3)))
+
+
+def test_burnt_colours_are_told_from_bright_ones() -> None:
+    loud = Image.new("RGB", (64, 64), (255, 0, 4))
+    assert judge.burnt(loud) == 1.0
+    for calm in ((255, 255, 255), (0, 0, 0), (128, 128, 128), (200, 120, 90), (240, 90, 70)):
+        assert judge.burnt(Image.new("RGB", (64, 64), calm)) == 0.0

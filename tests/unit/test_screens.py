@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import screens
+from bot import job_screens, screens
 from bot.delivery import Attach, Link, OnServer, PathOnly, way
 from bot.estimate import start_times
 from bot.frontend import Limits
@@ -29,13 +29,13 @@ def text_of(screen: Screen) -> str:
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_of_a_job_has_words(state: JobState) -> None:
-    assert "mochi" in text_of(screens.status(make_job(state=state)))
+    assert "mochi" in text_of(job_screens.status(make_job(state=state)))
 
 
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_cause_of_a_failure_has_words(cause: Cause) -> None:
     job = make_job(state=JobState.FAILED, failure=Failure(code=f"fail.{cause}"))
-    text = text_of(screens.status(job)) if cause is not Cause.KILLED else job.code
+    text = text_of(job_screens.status(job)) if cause is not Cause.KILLED else job.code
     assert job.code in text
 
 
@@ -43,14 +43,14 @@ def test_training_shows_bar_percent_time_and_speed() -> None:
     progress = Progress(
         phase=Phase.TRAINING, step=62, total=100, loss=0.081, steps_per_s=1.9, eta_s=290
     )
-    text = text_of(screens.status(make_job(state=JobState.TRAINING, progress=progress)))
+    text = text_of(job_screens.status(make_job(state=JobState.TRAINING, progress=progress)))
     for part in ("62 %", "about 5 min left", "step 62/100", "1.9 it/s", "loss 0.081"):
         assert part in text
 
 
 def test_no_time_is_promised_after_a_few_steps() -> None:
     progress = Progress(phase=Phase.TRAINING, step=5, total=1000, eta_s=100)
-    text = text_of(screens.status(make_job(state=JobState.TRAINING, progress=progress)))
+    text = text_of(job_screens.status(make_job(state=JobState.TRAINING, progress=progress)))
     assert "left" not in text
 
 
@@ -63,14 +63,14 @@ def test_minutes_are_rounded_up(seconds: float, said: int) -> None:
 
 def test_rejected_photos_are_told_with_their_reasons() -> None:
     rejections = (Rejection(number=3, code="photo.duplicate", args={"other": 1}),)
-    text = text_of(screens.status(make_job(rejections=rejections)))
+    text = text_of(job_screens.status(make_job(rejections=rejections)))
     assert "#3 is the same as #1" in text
 
 
 def test_a_waiting_job_says_when_and_that_nobody_is_there() -> None:
-    assert "place 2" in text_of(screens.status(make_job(), place=2, starts_in_s=500))
-    assert "9 min" in text_of(screens.status(make_job(), place=2, starts_in_s=500))
-    assert "No training computer" in text_of(screens.status(make_job(), online=0))
+    assert "place 2" in text_of(job_screens.status(make_job(), place=2, starts_in_s=500))
+    assert "9 min" in text_of(job_screens.status(make_job(), place=2, starts_in_s=500))
+    assert "No training computer" in text_of(job_screens.status(make_job(), online=0))
 
 
 def test_the_words_of_people_are_not_markup() -> None:
@@ -106,7 +106,18 @@ def test_every_key_in_the_code_has_a_sentence() -> None:
 
 
 def test_every_sentence_is_used() -> None:
-    composed = ("kind.", "status.", "phase.", "queue.", "fail.", "quality.", "reason.")
+    composed = (
+        "kind.",
+        "status.",
+        "phase.",
+        "queue.",
+        "fail.",
+        "quality.",
+        "reason.",
+        "howto.",
+        "tool.",
+        "language.",
+    )
     unused = set(ENGLISH.texts) - used_keys() - {"oops", "unknown"}
     assert {key for key in unused if not key.startswith(composed)} == set()
 

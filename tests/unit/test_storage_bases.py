@@ -62,3 +62,38 @@ def test_params_say_what_is_wrong() -> None:
     ):
         with pytest.raises(ValueError, match=said):
             replace(PARAMS, **change)
+
+
+SD = 'backend = "sd-scripts"\n[own.sd_scripts]\n'
+
+
+def test_a_base_may_be_trained_with_sd_scripts(tmp_path: Path) -> None:
+    assert load(tmp_path, "").backend == bases.NATIVE
+    own = load(tmp_path, SD + 'clip_skip = 2\nxformers = true\nnetwork_args = ["a=1", "b=2 3"]\n')
+    assert own.backend == bases.SD_SCRIPTS
+    assert own.options == {
+        "--clip_skip": 2,
+        "--xformers": True,
+        "--network_args": "a=1 'b=2 3'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('backend = "kohya"', "backend 'kohya' is not one of: native, sd-scripts"),
+        ("[own.sd_scripts]\nclip_skip = 2", "sd_scripts is a table of options"),
+        ("sd_scripts = 3", "sd_scripts is a table of options"),
+        (SD + "clipskip = 2", "has no option --clipskip"),
+        (SD + 'clip_skip = "x"', "--clip_skip cannot be 'x'"),
+        (SD + "clip_skip = {}", "clip_skip cannot be {}"),
+        (SD + 'output_dir = "x"', "output_dir is set by the run itself"),
+        ('targets = "attention"\n' + SD, "targets = attention"),
+    ],
+)
+def test_what_sd_scripts_cannot_do_is_said_at_the_start(
+    tmp_path: Path, more: str, said: str
+) -> None:
+    with pytest.raises(bases.BasesFileError, match=r"\[own\]") as caught:
+        load(tmp_path, more)
+    assert said in str(caught.value)

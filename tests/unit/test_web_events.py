@@ -28,5 +28,7 @@ def test_the_page_gets_text_and_buttons() -> None:
     assert body_of(Message(text="a **b**", buttons=((button,),))) == {
         "from": "bot",
         "text": "a **b**",
-        "buttons": [[{"label": "Stop", "data": "cancel:d1:", "url": "", "danger": True}]],
+        "buttons": [
+            [{"label": "Stop", "data": "cancel:d1:", "url": "", "copy": "", "danger": True}]
+        ],
     }
