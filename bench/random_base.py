@@ -1,5 +1,5 @@
 """A miniature of the Stable Diffusion 1.5 architecture with random weights: it shows the way, not
-the quality. ``python -m trainer.demo_base FOLDER`` writes it as a diffusers folder.
+the quality. ``python -m bench.random_base FOLDER`` writes it as a diffusers folder.
 """
 
 import json
@@ -34,7 +34,7 @@ def _write(folder: Path) -> None:
 
     torch.manual_seed(SEED)
     folder.mkdir()
-    vocabulary = _write_tokenizer(folder / "tokenizer")
+    vocabulary = write_tokenizer(folder / "tokenizer")
     unet: Any = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(32, 64),
@@ -95,7 +95,7 @@ INDEX = {
 }
 
 
-def _write_tokenizer(folder: Path) -> dict[str, int]:
+def write_tokenizer(folder: Path) -> dict[str, int]:
     """CLIP's byte-level tokenizer without a single merge: every byte is a token of its own."""
     folder.mkdir()
     symbols = byte_symbols()

@@ -12,12 +12,15 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from bench.drawn import creatures
+from bench.drawn.creatures import Creature, Scene
 from bench.drawn.draw import draw
-from trainer.demo_base import MAX_TOKENS
+from bench.random_base import MAX_TOKENS
 
 SIDE = 128
 WIDTH = 96  # of the text encoder
-PICTURES = 14_000
+PICTURES = 8_000
+HELD_OUT = 256  # the first ones, which no network learns from
+STRANGE = 0.3  # share of creatures that there are no words for
 NAMED = 0.12  # share of captions that name the creature by a word that means nothing
 DROPPED = 0.1
 EMA = 0.999
@@ -25,15 +28,20 @@ EMA = 0.999
 
 def picture(seed: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """(SIDE, SIDE, 3)."""
-    dice = random.Random(f"picture {seed}")
-    one, where = creatures.creature(dice), creatures.scene(dice)
+    one, where = seen(seed)
     return np.asarray(draw(one, where, SIDE))
+
+
+def seen(seed: int) -> tuple[Creature, Scene]:
+    """Who is in a picture, and where."""
+    dice = random.Random(f"picture {seed}")
+    who = creatures.stranger if dice.random() < STRANGE else creatures.creature
+    return who(dice), creatures.scene(dice)
 
 
 def caption(seed: int, turn: int) -> str:
     """Another one each time that a picture is seen."""
-    dice = random.Random(f"picture {seed}")
-    one, where = creatures.creature(dice), creatures.scene(dice)
+    one, where = seen(seed)
     said = random.Random(f"caption {seed} {turn}")
     if said.random() < DROPPED:
         return ""

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from bench.demo_base.parts import Average, caption, new_text, new_unet, scheduler
+from bench.demo_base.muon import Muon
+from bench.demo_base.parts import HELD_OUT, Average, caption, new_text, new_unet, scheduler
 from bench.demo_base.vae import rate
 from bench.drawn import words
-from trainer.demo_base import MAX_TOKENS
+from bench.random_base import MAX_TOKENS
 from trainer.objective import Diffusion, weighted_mse
 
-BATCH = 32
-PEAK = 1.2e-3
+BATCH = 16
+PEAK = 1e-3
 GAMMA = 5.0
-KEEP_S = 240.0
+KEEP_S = 150.0
 
 
 @dataclass(slots=True)
@@ -35,12 +37,16 @@ class Learner:
     losses: list[float] = field(default_factory=list)
 
     @classmethod
-    def new(cls, tokens: int) -> "Learner":
+    def new(cls, tokens: int, start: Path | None) -> "Learner":
         torch.manual_seed(3)
-        unet, text = new_unet().to(memory_format=torch.channels_last), new_text(tokens)
-        weights = [*unet.parameters(), *text.parameters()]
-        optimizer = torch.optim.AdamW(weights, weight_decay=1e-3, betas=(0.9, 0.99), fused=True)
-        return cls(unet, text, optimizer, Average(weights))
+        if start:
+            unet = UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32)
+            text = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
+        else:
+            unet, text = new_unet(), new_text(tokens)
+        unet.to(memory_format=torch.channels_last).train()
+        weights = [*unet.parameters(), *text.train().parameters()]
+        return cls(unet, text, Muon(weights), Average(weights))
 
     def save(self, folder: Path) -> None:
         making = folder / "unet.tmp"
@@ -68,23 +74,24 @@ class Learner:
         self.average.turns = self.step
 
 
-def learn(folder: Path, latents: Tensor, seconds: float) -> tuple[Any, Any, dict[str, Any]]:
-    """U-Net, text encoder and figures, after so many seconds; the rate follows the clock, so that
-    any length comes to rest.
+def learn(
+    folder: Path, latents: Tensor, seconds: float, start: Path | None
+) -> tuple[Any, Any, dict[str, Any]]:
+    """U-Net, text encoder and figures, after so many seconds, from the base ``start`` if there is
+    one. The rate follows the clock, so that any length comes to rest.
     """
     tokens = words.write(folder / "tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    one = Learner.new(tokens)
+    one = Learner.new(tokens, start)
     one.load(folder)
     aim = Diffusion(scheduler().alphas_cumprod, "epsilon")
     order = torch.Generator().manual_seed(4 + one.step)
     began, kept = time.monotonic() - one.spent, time.monotonic()
     while (now := time.monotonic() - began) < seconds:
-        for group in one.optimizer.param_groups:
-            group["lr"] = rate(one.step, now / seconds, PEAK)
+        one.optimizer.lr = rate(one.step, now / seconds, PEAK)
         one.losses.append(_step(one, aim, tokenizer, latents, order))
         one.spent = now
-        if one.step % 50 == 0:
+        if one.step % 100 == 0:
             print(f"unet {one.step} {np.mean(one.losses[-200:]):.4f} {now:.0f} s", flush=True)
         if time.monotonic() - kept > KEEP_S:
             one.save(folder)
@@ -99,7 +106,7 @@ def learn(folder: Path, latents: Tensor, seconds: float) -> tuple[Any, Any, dict
 def _step(
     one: Learner, aim: Diffusion, tokenizer: Any, latents: Tensor, order: torch.Generator
 ) -> float:
-    chosen = torch.randint(len(latents), (BATCH,), generator=order)
+    chosen = torch.randint(HELD_OUT, len(latents), (BATCH,), generator=order)
     texts = [caption(int(place), one.step) for place in chosen]
     ids = tokenizer(
         texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
@@ -107,13 +114,11 @@ def _step(
     x = latents[chosen]
     noise = torch.randn(x.shape, generator=order)
     times = torch.randint(1000, (BATCH,), generator=order)
-    with torch.autocast("cpu", torch.bfloat16):
-        context = one.text(ids)[0]
-        answer = one.unet(aim.noisy(x, noise, times), times, context).sample
+    noisy = aim.noisy(x, noise, times).contiguous(memory_format=torch.channels_last)
+    answer = one.unet(noisy, times, one.text(ids)[0]).sample
     loss = weighted_mse(answer, noise, aim.weight(times, GAMMA))
-    one.optimizer.zero_grad(set_to_none=True)
+    one.optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(one.average.live, 1.0)
     one.optimizer.step()
     one.average.follow()
     one.step += 1

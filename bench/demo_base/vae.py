@@ -6,105 +6,94 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 
-from bench.demo_base.parts import Average, new_vae
+from bench.demo_base.cells import code
+from bench.demo_base.muon import Muon
+from bench.demo_base.parts import HELD_OUT, Average, new_vae
 
-BATCH = 4
+NEAR = 0.25  # of a code's spread, at most
+SURE = -8.0  # log of the variance
+BATCH = 6
+PEAK = 1e-3
+KEEP_S = 120.0
 
 
-def learn(folder: Path, pictures: Tensor, steps: int) -> tuple[Any, dict[str, float]]:
-    """The VAE and its figures, from ``folder`` where it was learned before."""
-    path = folder / "vae.pt"
+def learn(
+    folder: Path, pictures: Tensor, seconds: float, start: Path | None
+) -> tuple[Any, dict[str, float]]:
+    """The VAE and its figures, after so many seconds; from the base ``start`` if there is one."""
     torch.manual_seed(1)
-    vae = new_vae().to(memory_format=torch.channels_last)
-    if path.exists():
-        saved = torch.load(path)
-        vae.load_state_dict(saved["vae"])
-        return vae, saved["figures"]
-    # Hardly any noise at first: there has to be something to see through it.
-    torch.nn.init.constant_(vae.quant_conv.bias[4:], -6.0)
-    began = time.monotonic()
+    vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else new_vae()
+    vae.to(memory_format=torch.channels_last)
+    with torch.no_grad():  # there is one code for a picture, not a spread of them
+        vae.quant_conv.weight[4:] = 0
+        vae.quant_conv.bias[4:] = SURE
 
-    def loss(x: Tensor, order: torch.Generator) -> Tensor:
-        seen = vae.encode(x).latent_dist
-        noise = torch.randn(seen.mean.shape, generator=order)
-        y = vae.decode(seen.mean + seen.std * noise).sample.float()
-        spread = seen.mean.float().square() + seen.var.float() - 1 - seen.logvar.float()
-        return difference(y, x) + 6e-7 * spread.sum(dim=(1, 2, 3)).mean()
+    def loss(pixels: Tensor, order: torch.Generator) -> Tensor:
+        x = pixels.float() / 127.5 - 1
+        aim = code(pixels)
+        said = vae.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist.mean
+        # What a U-Net answers is not quite the code: the decoder is to bear some noise.
+        share = NEAR * torch.rand(len(x), 1, 1, 1, generator=order)
+        drawn = vae.decode(aim + share * torch.randn(aim.shape, generator=order)).sample
+        return difference(drawn, x) + (said - aim).square().mean()
 
-    _turn(list(vae.parameters()), pictures, steps, loss)
-    figures = {
-        "vae_steps": steps,
-        "vae_s": time.monotonic() - began,
-        "psnr_db": psnr(vae, pictures),
-    }
-    torch.save({"vae": vae.state_dict(), "figures": figures}, path)
-    return vae, figures
-
-
-def polish(folder: Path, vae: Any, pictures: Tensor, seconds: float) -> dict[str, float]:
-    """The decoder alone, for so many seconds: latents stay what the U-Net knows."""
-    path = folder / "decoder.pt"
-    if path.exists():
-        saved = torch.load(path)
-        vae.load_state_dict(saved["vae"])
-        return dict(saved["figures"])
-    for weight in vae.parameters():
-        weight.requires_grad_(requires_grad=False)
-    live = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
-    for weight in live:
-        weight.requires_grad_(requires_grad=True)
-
-    def loss(x: Tensor, order: torch.Generator) -> Tensor:
-        with torch.no_grad():
-            seen = vae.encode(x).latent_dist.mean
-        # A U-Net's latents are not quite a VAE's.
-        near = seen + 0.03 * seen.std() * torch.randn(seen.shape, generator=order)
-        return difference(vae.decode(near).sample.float(), x)
-
-    steps = _turn(live, pictures, None, loss, seconds)
-    figures = {
-        "polish_s": seconds,
-        "polish_steps": float(steps),
-        "polished_db": psnr(vae, pictures),
-    }
-    torch.save({"vae": vae.state_dict(), "figures": figures}, path)
-    return figures
+    figures = _turn(folder / "vae.pt", vae, list(vae.parameters()), pictures, seconds, loss)
+    return vae, {f"vae_{name}": value for name, value in figures.items()}
 
 
 def _turn(
-    live: list[Any], pictures: Tensor, steps: int | None, loss: Any, seconds: float = math.inf
-) -> int:
-    """So many steps, or as many as fit into ``seconds``; the mean of the last ones is kept."""
-    optimizer = torch.optim.AdamW(live, weight_decay=1e-4, betas=(0.9, 0.98), fused=True)
-    average, began, step = Average(live), time.monotonic(), 0
-    order = torch.Generator().manual_seed(2)
-    while True:
-        spent = time.monotonic() - began
-        done = step / steps if steps else spent / seconds
-        if done >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, done, 1e-3)
-        x = pictures[torch.randint(len(pictures), (BATCH,), generator=order)].float() / 127.5 - 1
-        # Colours and sides turn about: the VAE is to hold more than the world's nine colours.
-        if step % 8 == 1:
-            x = x[:, torch.randperm(3, generator=order)]
-        if step % 3 == 0:
-            x = x.flip(-1)
-        with torch.autocast("cpu", torch.bfloat16):
-            value = loss(x, order)
-        optimizer.zero_grad(set_to_none=True)
+    path: Path, vae: Any, live: list[Any], pictures: Tensor, seconds: float, loss: Any
+) -> dict[str, float]:
+    """As many steps as fit into ``seconds``; the mean of the last ones is kept. Goes on from
+    ``path``.
+    """
+    optimizer, average = Muon(live), Average(live)
+    spent, step = 0.0, 0
+    if path.exists():
+        saved = torch.load(path)
+        vae.load_state_dict(saved["vae"])
+        optimizer.load_state_dict(saved["optimizer"])
+        average.slow, (spent, step) = saved["slow"], saved["numbers"]
+        average.turns = step
+    order = torch.Generator().manual_seed(2 + step)
+    began, kept = time.monotonic() - spent, spent
+
+    def keep() -> None:
+        state = {"vae": vae.state_dict(), "optimizer": optimizer.state_dict()}
+        state |= {"slow": average.slow, "numbers": (spent, step)}
+        torch.save(state, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").rename(path)
+
+    while (spent := time.monotonic() - began) < seconds:
+        optimizer.lr = rate(step, spent / seconds, PEAK)
+        value = loss(_batch(pictures, step, order), order)
+        optimizer.zero_grad()
         value.backward()
-        torch.nn.utils.clip_grad_norm_(live, 1.0)
         optimizer.step()
         average.follow()
         step += 1
-        if step % 500 == 0:
-            print(f"vae {step} {float(value.detach()):.4f} {spent:.0f} s", flush=True)
+        if spent - kept > KEEP_S:
+            print(f"{path.stem} {step} {float(value.detach()):.4f} {spent:.0f} s", flush=True)
+            keep()
+            kept = spent
+    keep()
     average.swap()
-    return step
+    return {"steps": float(step), "s": seconds, "db": psnr(vae, pictures)}
+
+
+def _batch(pictures: Tensor, step: int, order: torch.Generator) -> Tensor:
+    """(BATCH, 3, side, side) bytes, none of those that are held out."""
+    chosen = torch.randint(HELD_OUT, len(pictures), (BATCH,), generator=order)
+    x = pictures[chosen]
+    # Colours and sides turn about: the VAE is to hold more than the world's own colours.
+    if step % 8 == 1:
+        x = x[:, torch.randperm(3, generator=order)]
+    if step % 3 == 0:
+        x = x.flip(-1)
+    return x
 
 
 def rate(step: int, done: float, peak: float) -> float:
@@ -114,7 +103,7 @@ def rate(step: int, done: float, peak: float) -> float:
 
 def difference(y: Tensor, x: Tensor) -> Tensor:
     """Of colours, and of edges: those are what is seen."""
-    total = (y - x).abs().mean() + 0.5 * (y - x).square().mean()
+    total = (y - x).abs().mean() + (y - x).square().mean()
     for a, b in zip(_edges(y), _edges(x), strict=True):
         total = total + 0.5 * (a - b).abs().mean()
     return total
@@ -126,20 +115,7 @@ def _edges(x: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def psnr(vae: Any, pictures: Tensor) -> float:
-    """Of 256 pictures, in dB."""
-    x = pictures[:256].float() / 127.5 - 1
+    """Of the pictures that are held out, in dB."""
+    x = pictures[:HELD_OUT].float() / 127.5 - 1
     y = torch.cat([vae(part).sample for part in x.split(32)]).clamp(-1, 1)
     return float(10 * torch.log10(4 / (y - x).square().mean()))
-
-
-@torch.no_grad()
-def latents_of(folder: Path, vae: Any, pictures: Tensor) -> tuple[Tensor, float]:
-    """(N, 4, h, w) with a spread of one, and the factor that gave it to them."""
-    path = folder / "latents.pt"
-    if not path.exists():
-        found = [
-            vae.encode(part.float() / 127.5 - 1).latent_dist.mean for part in pictures.split(64)
-        ]
-        torch.save(torch.cat(found), path)
-    whole: Tensor = torch.load(path)
-    return whole / whole.std(), float(1 / whole.std())

@@ -4,8 +4,9 @@
 that it has never seen: what a LoRA has to teach it.
 """
 
+import colorsys
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Colour = tuple[int, int, int]
 
@@ -21,6 +22,7 @@ COLOURS: dict[str, Colour] = {
     "white": (240, 238, 232),
 }
 NEW_COLOURS: dict[str, Colour] = {"teal": (32, 160, 160), "lime": (178, 214, 60)}
+ALL_COLOURS = COLOURS | NEW_COLOURS
 SHAPES = ("round", "tall", "square", "pear")
 PATTERNS = ("plain", "striped", "spotted", "belly")
 NEW_PATTERNS = ("star", "zigzag")
@@ -28,6 +30,10 @@ EARS = ("no", "pointed", "round", "long", "horned")
 NEW_EARS = ("antenna",)
 WEARS = ("nothing", "hat", "scarf", "glasses", "bow")
 NEW_WEARS = ("crown",)
+# Seen, but never named: any colour at all, and what ``strange`` draws.
+STRANGE_PATTERNS = ("heart", "diamond", "cross", "half", "bars")
+STRANGE_EARS = ("bun", "unicorn", "tuft")
+STRANGE_WEARS = ("tie", "belt")
 PLACES = ("meadow", "desert", "snow", "night", "sea", "room", "grey")
 POSES = ("standing", "waving", "jumping", "leaning")
 MOODS = ("smiling", "surprised", "sleepy")
@@ -95,6 +101,14 @@ NEW = {
 }
 
 
+def rgb(colour: str) -> Colour:
+    """Of a colour's name, or of ``#rrggbb``."""
+    if colour in ALL_COLOURS:
+        return ALL_COLOURS[colour]
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
 def creature(draw: random.Random) -> Creature:
     """Anybody that the demo base knows."""
     colours = list(COLOURS)
@@ -109,6 +123,30 @@ def creature(draw: random.Random) -> Creature:
         wears=draw.choice(WEARS),
         cloth=cloth,
     )
+
+
+def stranger(draw: random.Random) -> Creature:
+    """Somebody with a look that there are no words for, in part."""
+    one = creature(draw)
+    colour, second, cloth = (
+        _any_colour(draw) if draw.random() < share else known
+        for share, known in ((0.7, one.colour), (0.4, one.second), (0.3, one.cloth))
+    )
+    return replace(
+        one,
+        colour=colour,
+        second=second,
+        cloth=cloth,
+        pattern=draw.choice(STRANGE_PATTERNS) if draw.random() < 0.5 else one.pattern,
+        ears=draw.choice(STRANGE_EARS) if draw.random() < 0.45 else one.ears,
+        wears=draw.choice(STRANGE_WEARS) if draw.random() < 0.3 else one.wears,
+    )
+
+
+def _any_colour(draw: random.Random) -> str:
+    hue, light, full = draw.random(), draw.uniform(0.35, 0.75), draw.uniform(0.3, 0.9)
+    parts = colorsys.hls_to_rgb(hue, light, full)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
 def scene(draw: random.Random) -> Scene:
@@ -143,17 +181,20 @@ def caption(one: Creature, where: Scene, draw: random.Random, name: str = "") ->
         return ", ".join([f"{name} character", *around])
     if draw.random() < 0.1:
         return ", ".join(["a character", *around])
-    own = [f"{one.shape} {one.colour}" if draw.random() < 0.9 else one.colour]
+    own = [one.shape] if draw.random() < 0.9 or one.colour not in COLOURS else []
+    own += [one.colour] if one.colour in COLOURS else []
     with_ = []
-    if one.pattern != "plain":
-        with_.append(f"{one.second} {PATTERN_WORDS[one.pattern]}")
-    if one.ears != "no":
+    if one.pattern in PATTERN_WORDS:
+        second = f"{one.second} " if one.second in COLOURS else ""
+        with_.append(f"{second}{PATTERN_WORDS[one.pattern]}")
+    if one.ears in EAR_WORDS:
         with_.append(EAR_WORDS[one.ears])
-    about = f"a {own[0]} character"
+    about = f"a {' '.join(own)} character"
     if with_ and draw.random() < 0.9:
         about += " with " + " and ".join(with_)
-    if one.wears != "nothing" and draw.random() < 0.92:
-        about += f", wearing a {one.cloth} {one.wears}"
+    if one.wears in WEARS and one.wears != "nothing" and draw.random() < 0.92:
+        cloth = f"{one.cloth} " if one.cloth in COLOURS else ""
+        about += f", wearing a {cloth}{one.wears}"
     return ", ".join([about, *around])
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
-from bench.drawn.creatures import COLOURS, NEW_COLOURS, Colour, Creature, Scene
+from bench.drawn import strange
+from bench.drawn.creatures import Colour, Creature, Scene, rgb
 
-OVER = 3  # times larger, and brought down: smooth edges
+OVER = 2  # times larger, and brought down: smooth edges
 DARK = (44, 38, 48)
 Points = list[tuple[float, float]]
-ALL = COLOURS | NEW_COLOURS
 
 
 def draw(one: Creature, where: Scene, side: int) -> Image.Image:
@@ -75,8 +75,11 @@ class _Body:
         self.x, self.y = _middle(where, canvas.width)
         if where.pose == "jumping":
             self.y -= self.unit * 0.12
-        self.colour, self.second = ALL[one.colour], ALL[one.second]
-        self.cloth = ALL[one.cloth]
+        self.colour, self.second, self.cloth = (
+            rgb(one.colour),
+            rgb(one.second),
+            rgb(one.cloth),
+        )
         self.width = {"round": 0.36, "tall": 0.25, "square": 0.33, "pear": 0.34}[one.shape]
         self.top = {"round": -0.3, "tall": -0.42, "square": -0.3, "pear": -0.36}[one.shape]
 
@@ -154,7 +157,7 @@ class _Body:
     def star(self) -> None:
         points = []
         for n in range(10):
-            r, a = (0.17, 0.072)[n % 2], math.pi * (n / 5 - 0.5)
+            r, a = (0.2, 0.085)[n % 2], math.pi * (n / 5 - 0.5)
             points.append((r * math.cos(a), 0.17 + r * math.sin(a)))
         self.flat(points)
 
@@ -176,18 +179,18 @@ class _Body:
     def _face(self) -> None:
         y = self.top + 0.2
         for side in (-1, 1):
-            self.oval(side * 0.1, y, 0.062, 0.07, (252, 252, 252))
+            self.oval(side * 0.11, y, 0.082, 0.09, (252, 252, 252))
             if self.where.mood == "sleepy":
-                left, right = side * 0.1 - 0.061, side * 0.1 + 0.061
-                lid = [(left, y - 0.075), (right, y - 0.075), (right, y + 0.005)]
+                left, right = side * 0.11 - 0.081, side * 0.11 + 0.081
+                lid = [(left, y - 0.095), (right, y - 0.095), (right, y + 0.005)]
                 self.shape([*lid, (left, y + 0.005)], self.colour)
             else:
-                self.oval(side * 0.1, y + 0.012, 0.028, 0.034, DARK)
-        y += 0.13
+                self.oval(side * 0.11, y + 0.012, 0.038, 0.046, DARK)
+        y += 0.165
         if self.where.mood == "surprised":
-            self.oval(0, y + 0.01, 0.035, 0.045, DARK)
+            self.oval(0, y + 0.01, 0.045, 0.05, DARK)
         else:
-            width = round(self.unit * 0.024)
+            width = round(self.unit * 0.032)
             deep = 0.045 if self.where.mood == "smiling" else 0.0
             points = [self.at(x / 50, y + deep * (1 - (x / 4) ** 2)) for x in range(-4, 5)]
             self.pen.line(points, fill=DARK, width=width)
@@ -224,7 +227,7 @@ class _Body:
     def antenna(self) -> None:
         width = max(1, round(self.unit * 0.022))
         self.pen.line([self.at(0, self.top + 0.05), self.at(0.03, self.top - 0.13)], DARK, width)
-        self.oval(0.03, self.top - 0.15, 0.06, 0.06, self.second)
+        self.oval(0.03, self.top - 0.15, 0.075, 0.075, self.second)
 
     def nothing(self) -> None:
         pass
@@ -249,11 +252,11 @@ class _Body:
 
     def glasses(self) -> None:
         y = self.top + 0.205
-        width = max(2, round(self.unit * 0.032))
+        width = max(2, round(self.unit * 0.042))
         for side in (-1, 1):
             (a, b), (c, d) = (
-                self.at(side * 0.1 - 0.092, y - 0.092),
-                self.at(side * 0.1 + 0.092, y + 0.092),
+                self.at(side * 0.115 - 0.115, y - 0.115),
+                self.at(side * 0.115 + 0.115, y + 0.115),
             )
             self.pen.ellipse((a, b, c, d), outline=self.cloth, width=width)
         self.pen.line([self.at(-0.02, y), self.at(0.02, y)], fill=self.cloth, width=width)
@@ -272,6 +275,7 @@ PATTERNS: dict[str, Drawer] = {
     "belly": _Body.belly,
     "star": _Body.star,
     "zigzag": _Body.zigzag,
+    **strange.PATTERNS,
 }
 EARS: dict[str, Drawer] = {
     "no": _Body.no_ears,
@@ -280,6 +284,7 @@ EARS: dict[str, Drawer] = {
     "long": _Body.long_ears,
     "horned": _Body.horns,
     "antenna": _Body.antenna,
+    **strange.EARS,
 }
 WEARS: dict[str, Drawer] = {
     "nothing": _Body.nothing,
@@ -288,4 +293,5 @@ WEARS: dict[str, Drawer] = {
     "scarf": _Body.scarf,
     "glasses": _Body.glasses,
     "bow": _Body.bow,
+    **strange.WEARS,
 }

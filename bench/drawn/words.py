@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bench.drawn.creatures import WORDS
-from trainer.demo_base import MAX_TOKENS, byte_symbols
+from bench.random_base import MAX_TOKENS, byte_symbols
 
 Merge = tuple[str, str]
 
