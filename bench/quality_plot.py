@@ -36,7 +36,7 @@ def draw(source: Path, target: Path) -> None:
         rates = _named(runs, who)
         if rates:
             best = max(rates.values(), key=lambda name: runs[name]["trigger"]["own"])
-            recipes[f"{who}\n(its best rate, {best.split()[-1]})"] = best
+            recipes[f"{who}\n(rate {best.split()[-1]})"] = best
     _panel(axes[1, 1], runs, "recipe, equal steps", recipes)
     axes[1, 2].axis("off")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -55,6 +55,10 @@ def _named(runs: dict[str, Any], prefix: str) -> dict[str, str]:
 def _panel(axis: Any, runs: dict[str, Any], title: str, where: dict[str, str]) -> None:
     """``where``: from the label on the axis to the run."""
     known = {label: name for label, name in where.items() if name in runs}
+    if len(known) < 2:
+        axis.set_title(f"{title}: not measured yet")
+        axis.axis("off")
+        return
     for group, what, label, colour, style in LINES:
         values = [runs[name][group][what] for name in known.values()]
         axis.plot(list(known), values, style, marker="o", color=colour, label=label)

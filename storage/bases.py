@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import trainer
 from storage.job import MIN_PHOTOS
@@ -131,7 +131,8 @@ def _overrides(name: str, family: str, entry: dict[str, object]) -> Overrides:
     for key, value in own.items():
         if key == "resolutions":
             continue
-        if isinstance(value, bool) or not isinstance(value, kinds[key]):
+        flag = bool in get_args(kinds[key])
+        if isinstance(value, bool) is not flag or not isinstance(value, kinds[key]):
             raise TypeError(f"[{name}] {key} cannot be {value!r}")
     overrides = Overrides(**own)  # type: ignore[arg-type]  # just checked
     try:

@@ -9,7 +9,8 @@ from pipeline import cards
 from storage.job import Failure, Photo
 from tests.jobs import make_job
 
-JOB = make_job(name="mochi", person="tg:123456", chat="tg:123456")
+ID = "01M7Z5EDQ7VW6W628EC9DDB6QK"  # the names of tests must not change from run to run
+JOB = replace(make_job(name="mochi", person="tg:123456", chat="tg:123456"), id=ID)
 PRIVATE = ("mochi", "mochix", "tg:123456", "Ada Lovelace", "Ada")
 
 

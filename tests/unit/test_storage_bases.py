@@ -22,6 +22,8 @@ def load(tmp_path: Path, more: str) -> bases.Base:
         ('steps = "many"', "steps cannot be 'many'"),
         ("steps = 7.5", "steps cannot be 7.5"),
         ("learning_rate = true", "learning_rate cannot be True"),
+        ("early_stop = 1", "early_stop cannot be 1"),
+        ('memory_check = "no"', "memory_check cannot be 'no'"),
         ("rank = 100000", "rank 100000 is outside 1..256"),
         ("resolution = 513", "not a multiple of 8"),
         ('precision = "fp8"', "precision 'fp8' is not one of"),
@@ -37,6 +39,13 @@ def test_a_wrong_value_names_the_base_and_itself(tmp_path: Path, line: str, said
 
 def test_a_whole_number_may_be_a_learning_rate(tmp_path: Path) -> None:
     assert load(tmp_path, "learning_rate = 1").overrides.learning_rate == 1.0
+
+
+def test_switches_and_lists_are_taken(tmp_path: Path) -> None:
+    more = "gradient_checkpointing = true\nmemory_check = false\nresolutions = [256, 384]\n"
+    found = load(tmp_path, more).overrides
+    assert (found.gradient_checkpointing, found.memory_check) == (True, False)
+    assert found.resolutions == (256, 384)
 
 
 def test_a_list_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
