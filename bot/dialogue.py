@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.exc import DBAPIError
 
 from bot import draft, library, privacy, samples
+from bot.aftermath import After, ask_of_job
 from bot.backroom import Backroom
 from bot.blocklist import Blocklist
 from bot.conversation import step
@@ -34,10 +35,7 @@ from bot.events import (
     FileRefused,
     ForgetMe,
     GiveConsent,
-    JobAction,
-    LibraryAction,
     PhotoReceived,
-    PrivacyAction,
     RenameModel,
     SendCard,
     SendResult,
@@ -50,11 +48,10 @@ from bot.intake import Intake
 from bot.librarian import Librarian
 from bot.new_job import job_of
 from bot.notifier import Notifier
-from bot.orders import Order
 from bot.presenter import Presenter
 from bot.reading import Reader
 from bot.registrar import Registrar
-from bot.screen import Line, Screen
+from bot.screen import Line
 from bot.screens import toast
 from pictures import twins
 from pictures.sandbox import Cells
@@ -63,7 +60,6 @@ from storage import (
     conversation_store,
     inbox_store,
     job_store,
-    job_wishes,
     limit_store,
     look_store,
     people_store,
@@ -75,21 +71,6 @@ from storage.job import JobState
 from storage.people_store import Person
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, kw_only=True)
-class After:
-    """What is left to do once the transaction is committed."""
-
-    screens: list[Screen] = field(default_factory=list)
-    library: list[LibraryAction] = field(default_factory=list)
-    privacy: list[PrivacyAction] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    ring: bool = False
-    jobs_changed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -251,7 +232,7 @@ class Dialogue:
             case Show(screen):
                 after.screens.append(screen)
             case CancelJob() | AskSamples() | AskFinish():
-                await _ask_of_job(tx, action, facts, after)
+                await ask_of_job(tx, action, facts, after)
             case Submit(held=held):
                 job = job_of(conversation, facts, chat, ref)
                 state = JobState.HELD if held else JobState.QUEUED
@@ -291,15 +272,3 @@ class Dialogue:
             await look_store.delete(tx, unused)
         for sha256 in unused:
             await self.blobs.delete(photo_key(sha256))
-
-
-async def _ask_of_job(tx: Tx, action: JobAction, facts: Facts, after: After) -> None:
-    match action:
-        case CancelJob(job_id):
-            state = await job_store.request_cancel(tx, job_id, now=facts.now)
-            after.cancelled += [job_id] if state is JobState.CANCELLED else []
-        case AskSamples(job_id):
-            await job_wishes.ask_samples(tx, job_id)
-        case AskFinish(job_id):
-            await job_wishes.ask_finish(tx, job_id, now=facts.now)
-    after.jobs_changed = True

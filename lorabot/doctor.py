@@ -8,13 +8,14 @@ import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import typer
 
 from lorabot import checkout, fits
+from lorabot.doctor_networks import discord, telegram
+from lorabot.finding import Finding, Health
 from pictures.limits import DEFAULT
 from pipeline import packs
 from pipeline.eyes import BlindError, Eyes, config_of
@@ -27,21 +28,7 @@ PROBE_S = 5.0
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 
-class Health(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "FAIL"
-
-
 EXIT = {Health.OK: 0, Health.WARN: 1, Health.FAIL: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    what: str
-    health: Health
-    said: str
-    fix: str = ""
 
 
 async def data_folder(settings: Settings) -> Finding:
@@ -200,58 +187,6 @@ async def lora_folder(settings: Settings) -> Finding:
         fix = "create it, or make it writable for this user"
         return Finding("lora folder", Health.FAIL, f"{folder} cannot be written", fix)
     return Finding("lora folder", Health.OK, str(folder))
-
-
-async def telegram(settings: Settings) -> Finding:
-    if settings.telegram_bot_token is None:
-        return Finding("telegram", Health.OK, "off (no TELEGRAM_BOT_TOKEN)")
-    if importlib.util.find_spec("telegram") is None:
-        fix = "install lorabot[telegram]"
-        return Finding("telegram", Health.FAIL, "python-telegram-bot is not installed", fix)
-    from telegram import Bot
-    from telegram.error import InvalidToken, TelegramError
-
-    token = settings.telegram_bot_token.get_secret_value()
-    try:
-        async with Bot(token, base_url=f"{settings.telegram_api_url}/bot") as client:
-            return Finding("telegram", Health.OK, f"@{client.username}")
-    except InvalidToken:
-        fix = "get a new token from @BotFather, set TELEGRAM_BOT_TOKEN"
-        return Finding("telegram", Health.FAIL, "the token is rejected", fix)
-    except TelegramError as error:
-        fix = "check the network and TELEGRAM_API_URL"
-        return Finding("telegram", Health.FAIL, type(error).__name__, fix)
-
-
-async def discord(settings: Settings) -> Finding:
-    """Plain HTTP: a login through the library would also take the bot's one connection."""
-    if settings.discord_bot_token is None:
-        return Finding("discord", Health.OK, "off (no DISCORD_BOT_TOKEN)")
-    if importlib.util.find_spec("discord") is None:
-        fix = "install lorabot[discord]"
-        return Finding("discord", Health.FAIL, "discord.py is not installed", fix)
-    import httpx
-
-    from bot.discord.gateway import base_of
-
-    secret = {"Authorization": f"Bot {settings.discord_bot_token.get_secret_value()}"}
-    address = f"{base_of(settings.discord_api_url)}/applications/@me"
-    try:
-        async with httpx.AsyncClient(timeout=PROBE_S) as client:
-            answer = await client.get(address, headers=secret)
-            said = answer.json() if answer.is_success else {}
-    except (httpx.HTTPError, ValueError) as error:
-        fix = "check the network and DISCORD_API_URL"
-        return Finding("discord", Health.FAIL, type(error).__name__, fix)
-    if not answer.is_success:
-        rejected = answer.status_code == httpx.codes.UNAUTHORIZED
-        what = "the token is rejected" if rejected else f"answers {answer.status_code}"
-        fix = "Developer Portal > Bot > Reset Token; DISCORD_BOT_TOKEN" if rejected else "later"
-        return Finding("discord", Health.FAIL, what, fix)
-    if said.get("interactions_endpoint_url"):
-        fix = "Developer Portal > General Information: leave Interactions Endpoint URL empty"
-        return Finding("discord", Health.FAIL, "presses and commands go elsewhere", fix)
-    return Finding("discord", Health.OK, f"{said.get('name', '?')}, no privileged intents")
 
 
 async def access(settings: Settings) -> Finding:

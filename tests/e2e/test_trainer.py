@@ -187,9 +187,9 @@ def _answer(unet: Any, text_encoder: Any, tokenizer: Any) -> torch.Tensor:
 def test_a_run_stopped_by_sigterm_goes_on_to_the_same_bits(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    whole = spec_of(base, pictures, tmp_path / "whole", max_steps=400)
+    whole = spec_of(base, pictures, tmp_path / "whole", max_steps=200)
     train_here(whole)
-    parted = spec_of(base, pictures, tmp_path / "parted", max_steps=400)
+    parted = spec_of(base, pictures, tmp_path / "parted", max_steps=200)
     process = start(parted)
     assert process.stdout is not None
     for line in process.stdout:
@@ -210,10 +210,10 @@ def test_a_run_stopped_by_sigterm_goes_on_to_the_same_bits(
 def test_a_run_killed_after_a_checkpoint_goes_on_to_the_same_bits(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    whole = spec_of(base, pictures, tmp_path / "whole", max_steps=300)
+    whole = spec_of(base, pictures, tmp_path / "whole", max_steps=150)
     train_here(whole)
     parted = replace(
-        spec_of(base, pictures, tmp_path / "parted", max_steps=300), checkpoint_every_s=0.05
+        spec_of(base, pictures, tmp_path / "parted", max_steps=150), checkpoint_every_s=0.05
     )
     process = start(parted)
     until = time.monotonic() + 60

@@ -22,7 +22,8 @@ from bot.frontend import (
 )
 from bot.frontends.discord import Discord
 from bot.screen import Slot
-from lorabot import doctor
+from lorabot import doctor_networks
+from lorabot.finding import Health
 from storage import job_store
 from storage.database import Database
 from storage.job import Artifact, JobState
@@ -460,13 +461,13 @@ async def test_the_doctor_says_whether_the_token_works(api: DiscordApi, tmp_path
         given = {"discord_bot_token": token, "discord_api_url": api.url}
         return Settings(data_dir=tmp_path, **given)  # type: ignore[arg-type]  # pydantic reads them
 
-    works = await doctor.discord(settings(api.token))
-    assert (works.health, works.said) == (doctor.Health.OK, "Lorabot, no privileged intents")
-    wrong = await doctor.discord(settings("another"))
-    assert (wrong.health, wrong.said) == (doctor.Health.FAIL, "the token is rejected")
-    assert (await doctor.discord(settings(""))).health is doctor.Health.OK
+    works = await doctor_networks.discord(settings(api.token))
+    assert (works.health, works.said) == (Health.OK, "Lorabot, no privileged intents")
+    wrong = await doctor_networks.discord(settings("another"))
+    assert (wrong.health, wrong.said) == (Health.FAIL, "the token is rejected")
+    assert (await doctor_networks.discord(settings(""))).health is Health.OK
     api.refuse("application", (503, 0, "down"))
-    assert (await doctor.discord(settings(api.token))).health is doctor.Health.FAIL
+    assert (await doctor_networks.discord(settings(api.token))).health is Health.FAIL
 
 
 async def _is(held: bool) -> bool:
