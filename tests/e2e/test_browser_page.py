@@ -78,7 +78,7 @@ async def test_marks_are_styles_and_a_code_can_be_copied(page: Page) -> None:
     await expect(page.locator("li.bot strong")).to_have_text("Hello")
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await page.locator(".code").click()
-    await expect(page.locator(".code")).to_have_attribute("data-done", "copied")
+    await expect(page.locator(".code")).to_have_attribute("data-done", "Copied")
     assert await page.evaluate("navigator.clipboard.readText()") == "script"
 
 
