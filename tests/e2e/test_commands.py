@@ -14,7 +14,7 @@ from tests import tiny_base
 from tests.drawn import photo, photos
 from tests.service import Service
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass
@@ -60,6 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_train_takes_a_folder_to_a_file(shell: Shell, folder: Path, tmp_path: Path) -> None:
+    tiny_base.lay(tmp_path / "data")
     (tmp_path / "loras").mkdir()
     (folder / "notes.txt").write_text("not a photo")
     code, said = await shell.run(
@@ -70,7 +71,9 @@ async def test_train_takes_a_folder_to_a_file(shell: Shell, folder: Path, tmp_pa
     assert (tmp_path / "loras" / "mochi.safetensors").stat().st_size > 1000
 
 
+@pytest.mark.long
 async def test_train_takes_a_zip(shell: Shell, folder: Path, tmp_path: Path) -> None:
+    tiny_base.lay(tmp_path / "data")
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         for path in folder.iterdir():
             archive.write(path, path.name)

@@ -11,7 +11,7 @@ from tests.discord_api.adapter import orders, ready
 from tests.drawn import photos
 from tests.service import Service
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 
 @pytest.fixture
