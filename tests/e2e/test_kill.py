@@ -99,7 +99,14 @@ async def blow_everything(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "blow", [blow_worker, blow_bot, blow_redis, blow_everything], ids=lambda one: one.__name__
+    "blow",
+    [
+        blow_worker,
+        pytest.param(blow_bot, marks=pytest.mark.long),
+        pytest.param(blow_redis, marks=pytest.mark.long),
+        blow_everything,
+    ],
+    ids=lambda one: one.__name__,
 )
 async def test_a_kill_in_the_middle_of_training_ends_with_one_lora(
     service: Service, blow: Blow
