@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot import delivery, result_screen
-from bot.frontend import Frontend, NetworkError, OutFile
+from bot import result_screen
+from bot.frontend import Frontend, NetworkError
 from bot.model_card import card
 from bot.packing import Post
 from bot.presenter import Presenter
 from bot.render import render
+from bot.screen import Line
 from bot.sending import send
 from storage import job_store
 from storage.blob_store import artifact_prefix
@@ -41,14 +42,10 @@ class Cards:
         digest = hashlib.sha256(text).hexdigest()[:16]
         key = f"{artifact_prefix(job.id)}/card-{digest}/{job.name}.md"
         await self.post.blobs.put(key, text)
-        file = OutFile(path=self.post.blobs.path(key), name=f"{job.name}.md", file_bytes=len(text))
-        way = delivery.way(len(text), frontend.limits, self.post.public_url)
-        url = ""
-        if isinstance(way, delivery.Link):
-            url = way.base + self.post.links.path(job.id, job.person, key)
-        screen = result_screen.card_sent(job, way, url, str(file.path))
-        attached = file if isinstance(way, delivery.Attach) else None
-        message = render(screen, catalog, frontend.limits, attached)
+        one = self.post.beside(key, job.id, job.person, frontend.limits)
+        title = Line(key="card.title", args={"name": job.name})
+        screen = result_screen.sent_beside(title, "button.card", one.way, one.url, one.path)
+        message = render(screen, catalog, frontend.limits, one.file)
         try:
             async with self.presenter.lock(chat):
                 await send(frontend, chat, message, f"card-{job.id}-{time.time_ns()}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bot import admin, admin_people
 from bot.doorkeeper import Doorkeeper, new_code
-from bot.events import Choice, Command, Event
+from bot.events import Choice, Command, Event, key_of
 from bot.facts import Facts
 from bot.frontend import Frontend
 from bot.office import OPEN, Office
@@ -110,16 +110,6 @@ class Clerk:
             readers=len(readers),
             announced_at=await announcement_store.last_sent(tx),
         )
-
-
-def key_of(event: Event) -> str:
-    """As the tables of handlers name it."""
-    match event:
-        case Command(name=name):
-            return f"/{name}"
-        case Choice(verb=verb):
-            return verb
-    return ""
 
 
 def _live_free_s(facts: Facts, at_once: int) -> float:

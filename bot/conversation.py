@@ -31,12 +31,10 @@ from bot.events import (
     Command,
     DropPhotos,
     Event,
-    FileRefused,
-    Filled,
-    PhotoReceived,
     Show,
     Submit,
     Text,
+    key_of,
 )
 from bot.facts import Facts
 from bot.moves import Handler, Step, begin, move_below, unexpected
@@ -77,7 +75,7 @@ def _inside(conversation: Conversation, event: Event, facts: Facts) -> Step:
     fresh = replace(conversation, note=None, asking=False)
     if isinstance(event, Text | Command):
         fresh = move_below(fresh)
-    handler = TABLE.get((conversation.state, _key(event)), unexpected)
+    handler = TABLE.get((conversation.state, key_of(event)), unexpected)
     if consent.is_due(conversation, event, facts):
         handler = consent.ask
     if was_asking and isinstance(event, Command) and event.name == "cancel":
@@ -103,22 +101,6 @@ def _is_stale(conversation: Conversation, event: Event) -> bool:
         and event.verb in DRAFT_VERBS
         and (conversation.state is State.IDLE or event.draft != conversation.draft)
     )
-
-
-def _key(event: Event) -> str:
-    match event:
-        case Command(name=name):
-            return f"/{name}"
-        case Text():
-            return "text"
-        case Choice(verb=verb):
-            return verb
-        case PhotoReceived():
-            return "photo"
-        case FileRefused():
-            return "refused"
-        case Filled():
-            return "form"
 
 
 # --- starting and leaving a draft ----------------------------------------------------------------

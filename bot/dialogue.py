@@ -184,7 +184,8 @@ class Dialogue:
             stored = await conversation_store.load(tx, chat)
             before = draft.from_json(stored.text) if stored else Conversation()
             conversation = before
-            held = await self.reader.wants_consent(tx, incoming.person.id)
+            brings = any(isinstance(event, PhotoReceived) for event in events)
+            held = brings and await self.reader.wants_consent(tx, incoming.person.id)
             last: Facts | None = None
             for event in events:
                 if isinstance(event, PhotoReceived):

@@ -61,6 +61,23 @@ class Filled:
 Event = Command | Text | Choice | PhotoReceived | FileRefused | Filled
 
 
+def key_of(event: Event) -> str:
+    """As the tables of handlers name it."""
+    match event:
+        case Command(name=name):
+            return f"/{name}"
+        case Text():
+            return "text"
+        case Choice(verb=verb):
+            return verb
+        case PhotoReceived():
+            return "photo"
+        case FileRefused():
+            return "refused"
+        case Filled():
+            return "form"
+
+
 @dataclass(frozen=True, slots=True)
 class Show:
     """One message beside the panel; the panel itself follows from the conversation's state."""

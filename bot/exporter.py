@@ -13,14 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot import delivery, draft
+from bot import draft
 from bot.draft import Conversation
-from bot.frontend import Frontend, NetworkError, OutFile
+from bot.frontend import Frontend, NetworkError
 from bot.janitor import EXPORTS
 from bot.packing import Post
 from bot.presenter import Presenter
 from bot.render import render
-from bot.screen import Button, Line, Screen, Slot
+from bot.result_screen import sent_beside
+from bot.screen import Line
+from bot.screens import toast
 from bot.sending import send
 from storage import consent_store, conversation_store, people_store, stored_store
 from storage.blob_store import LocalBlobs, photo_key
@@ -47,7 +49,7 @@ class Exporter:
             log.warning("an export was not sent (%s)", type(error).__name__)
         except Exception:
             log.exception("an export failed")
-            await self.presenter.tell(chat, Screen(slot=Slot.TOAST, lines=(Line(key="oops"),)))
+            await self.presenter.tell(chat, toast(Line(key="oops")))
 
     async def _send(self, person: str, chat: str, frontend: Frontend) -> None:
         data, photos = await self._collect(person, chat)
@@ -56,17 +58,11 @@ class Exporter:
         keys = await asyncio.to_thread(_pack, data, photos, self.post.blobs, int(SHARE * most))
         catalog = await self.presenter.catalog(person)
         for number, key in enumerate(keys, start=1):
-            path = self.post.blobs.path(key)
-            size = path.stat().st_size
-            way = delivery.way(size, limits, self.post.public_url)
-            url = ""
-            if isinstance(way, delivery.Link):
-                url = way.base + self.post.links.path("", person, key)
-            attached = isinstance(way, delivery.Attach)
-            file = OutFile(path=path, name=path.name, file_bytes=size) if attached else None
-            screen = _screen(way, url, str(path), number, len(keys))
+            one = self.post.beside(key, "", person, limits)
+            title = Line(key="export.ready", args={"number": number, "count": len(keys)})
+            screen = sent_beside(title, "button.export_open", one.way, one.url, one.path)
             async with self.presenter.lock(chat):
-                message = render(screen, catalog, limits, file)
+                message = render(screen, catalog, limits, one.file)
                 await send(frontend, chat, message, f"export-{key}")
 
     async def _collect(self, person: str, chat: str) -> tuple[dict[str, Any], list[str]]:
@@ -158,13 +154,3 @@ def _suffix(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(8)
     return next((suffix for start, suffix in SUFFIXES.items() if head.startswith(start)), ".image")
-
-
-def _screen(way: delivery.Way, url: str, path: str, number: int, count: int) -> Screen:
-    lines = [Line(key="export.ready", args={"number": number, "count": count})]
-    if isinstance(way, delivery.PathOnly):
-        lines.append(Line(key="result.path", args={"path": path}))
-    elif not url and not isinstance(way, delivery.Attach):
-        lines.append(Line(key="result.kept"))
-    rows = ((Button(label="button.export_open", url=url),),) if url else ()
-    return Screen(slot=Slot.TOAST, lines=tuple(lines), buttons=rows)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bot import draft
+from bot.clock import DAY_S
 from bot.darkroom import shown_prefix
 from bot.draft import Conversation, State
 from bot.frontend import Frontend, NetworkError
@@ -30,7 +31,6 @@ from storage.job import FINAL
 
 log = logging.getLogger(__name__)
 
-DAY_S = 24 * 3600.0
 LOOK_S = 900.0
 LEAVING_S = 1.0  # how often it is looked whether a worker has let go
 HALF_WRITTEN_S = DAY_S

@@ -23,6 +23,16 @@ TWIN_S = 120.0  # so long a file waits for its smaller twin
 WORKER_S = 20.0  # a worker that starts again needs a moment before it counts as gone
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A file on its way beside the LoRA: attached, behind ``url``, or at its ``path``."""
+
+    way: delivery.Way
+    file: OutFile | None
+    url: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
     """What a delivery needs: the files, the links, and the address they begin with."""
@@ -30,6 +40,16 @@ class Post:
     blobs: LocalBlobs
     links: Links
     public_url: str = ""
+
+    def beside(self, key: str, job_id: str, person: str, limits: Limits) -> Beside:
+        """How a small file under this key, one that is no LoRA, reaches its chat."""
+        path = self.blobs.path(key)
+        file = OutFile(path=path, name=path.name, file_bytes=path.stat().st_size)
+        way = delivery.way(file.file_bytes, limits, self.public_url)
+        url = ""
+        if isinstance(way, delivery.Link):
+            url = way.base + self.links.path(job_id, person, key)
+        return Beside(way, file if isinstance(way, delivery.Attach) else None, url, str(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """/privacy, /delete and /export: what is stored of a person, and its end. Pure."""
 
 from bot import screens
+from bot.consent_screen import policy, terms
 from bot.draft import Conversation
-from bot.events import DropJobPhotos, DropPhotos, Event, Export, ForgetMe, Show
+from bot.events import DropJobPhotos, DropPhotos, Event, Export, ForgetMe, Show, key_of
 from bot.facts import Facts
 from bot.moves import Step, move_below
 from bot.screen import Button, Line, Screen
@@ -16,22 +17,13 @@ EXPORT = Button(label="button.export", verb="export")
 
 def looks_up(event: Event) -> bool:
     """Whether it has to be counted what is stored."""
-    name = getattr(event, "name", "") or getattr(event, "verb", "")
-    return name in {"privacy", "delete", "forget"}
+    return key_of(event) in {"/privacy", "/delete", "forget"}
 
 
 def tell(conversation: Conversation, _event: Event, facts: Facts) -> Step:
     """/privacy: the rules in short, and what is here now."""
-    where = "consent.leave" if facts.pictures_go_to else "consent.stay"
-    lines = (
-        Line(key="privacy.title"),
-        Line(key=where, args={"host": facts.pictures_go_to} if facts.pictures_go_to else {}),
-        Line(key="consent.days", n=facts.retention_days),
-        Line(key="consent.delete"),
-        *_stored(facts),
-    )
-    policy = Button(label="button.policy", url=facts.policy_url)
-    rows = ((EXPORT, ALL), *(((policy,),) if facts.policy_url else ()))
+    lines = (Line(key="privacy.title"), *terms(facts), *_stored(facts))
+    rows = ((EXPORT, ALL), *policy(facts))
     return conversation, (Show(screens.toast(*lines, buttons=rows)),)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot import admin_review
+from bot.clock import DAY_S
 from bot.doorkeeper import Doorkeeper
 from bot.frontend import Frontend
 from bot.presenter import Presenter
 from storage import job_review, people_store
 from storage.database import Database
 
-EVERY_S = 24 * 3600.0
+EVERY_S = DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,14 +94,14 @@ def download(shipment: Shipment) -> tuple[tuple[Button, ...], ...]:
     return ((Button(label="button.download", args=args, url=shipment.url),),)
 
 
-def card_sent(job: Job, way: Way, url: str, path: str) -> Screen:
-    """The message with a model's card, or with the way to it."""
-    lines = [Line(key="card.title", args={"name": job.name})]
+def sent_beside(title: Line, label: str, way: Way, url: str, path: str) -> Screen:
+    """The message with a file that is no LoRA, or with the way to it; ``label`` opens it."""
+    lines = [title]
     if isinstance(way, PathOnly):
         lines.append(Line(key="result.path", args={"path": path}))
     elif not url and not isinstance(way, Attach):
         lines.append(Line(key="result.kept"))
-    open_it = ((Button(label="button.card", url=url),),) if url else ()
+    open_it = ((Button(label=label, url=url),),) if url else ()
     return Screen(slot=Slot.TOAST, lines=tuple(lines), buttons=open_it)
 
 

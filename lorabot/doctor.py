@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from lorabot import checkout, fits
-from lorabot.doctor_networks import discord, telegram
+from lorabot.doctor_networks import PROBE_S, discord, telegram
 from lorabot.finding import Finding, Health
 from pictures.limits import DEFAULT
 from pipeline import packs
@@ -24,7 +24,6 @@ from storage.database import Database
 from storage.settings import Settings
 
 LOW_DISK_BYTES = 5_000_000_000
-PROBE_S = 5.0
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 

@@ -30,9 +30,7 @@ class SpentPhotos:
 
 
 async def stale_drafts(tx: Tx, *, before: float) -> list[StaleDraft]:
-    """Chats that nothing happened in since then; whoever knows their text sees which have a draft.
-    Those that were found to have none are told apart by their empty panel.
-    """
+    """Drafts that nothing happened in since then, the longest untouched first."""
     quiet = sa.select(conversations).where(
         conversations.c.updated_at < before, conversations.c.text.not_like('%"state": "idle"%')
     )

@@ -9,13 +9,14 @@ import bisect
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from trainer.whole import write_whole
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Half = np.ndarray[Any, np.dtype[np.float16]]
@@ -132,15 +133,7 @@ def _write(source: Path, lora: _Lora, target: Path, rank: int) -> Resized:
                 pieces.append(tensor.astype("<f2").tobytes())
                 digest.update(pieces[-1])
     head, file_bytes = _head(lora, rank, digest.hexdigest())
-    making = target.with_name(f".{target.name}.tmp")
-    try:
-        with making.open("wb") as out:
-            out.writelines([head, *pieces])
-            out.flush()
-            os.fsync(out.fileno())
-        making.rename(target)
-    finally:
-        making.unlink(missing_ok=True)
+    write_whole(target, [head, *pieces])
     return Resized(
         rank=max(one.rank_at(rank) for one in modules),
         file_bytes=file_bytes,

@@ -1,6 +1,5 @@
 """The whole bot behind the real adapter: what a person sees from /train to the delivered file."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,14 +7,13 @@ import pytest
 
 from pictures.sandbox import Cells
 from storage import conversation_store, inbox_store, job_lists, job_store
-from storage.blob_store import LocalBlobs, artifact_key
 from storage.database import Database
-from storage.job import Artifact, Job, JobState
+from storage.job import Job, JobState
 from tests.conftest import eventually
 from tests.discord_api import DiscordApi, Member, refusals
 from tests.discord_api.adapter import Start, orders, starter
 from tests.drawn import photos
-from tests.jobs import make_job
+from tests.jobs import waits_for_its_chat
 
 WEIGHTS = b"safetensors"
 
@@ -199,7 +197,7 @@ async def test_closed_direct_messages_make_a_private_thread(
         shown = f"{status.channel}:{status.number}"
         await eventually(lambda: _is_shown(database, ada, shown))
     async with bot():
-        job_id = await finished(database, ada, tmp_path)
+        job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
         await eventually(lambda: _is_done(database, job_id))
     (result,) = [one for one in ada.sees if one.files]
     assert result.channel == status.channel
@@ -210,7 +208,7 @@ async def test_where_neither_is_possible_the_person_is_told(
 ) -> None:
     api.world.closed.add(ada.number)
     api.town.threads_allowed = False
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     async with bot():
         await eventually(lambda: _is_done(database, job_id))
         assert ada.sees == []
@@ -225,25 +223,10 @@ async def test_where_neither_is_possible_the_person_is_told(
 # --- the file ------------------------------------------------------------------------------------
 
 
-async def finished(database: Database, person: Member, folder: Path) -> str:
-    """A job whose file waits to be delivered; its id."""
-    blobs = LocalBlobs(folder / "blobs")
-    key = artifact_key("one", 1, "mochi.safetensors")
-    await blobs.put(key, WEIGHTS)
-    sha256 = hashlib.sha256(WEIGHTS).hexdigest()
-    made = Artifact(key=key, sha256=sha256, file_bytes=len(WEIGHTS), name="mochi.safetensors")
-    job = make_job(
-        chat=person.name, person=person.name, state=JobState.DELIVERING, artifact=made, fence=1
-    )
-    async with database.write() as tx:
-        await job_store.add(tx, job)
-    return job.id
-
-
 async def test_a_finished_file_comes_as_a_direct_message_that_rings(
     bot: Start, ada: Member, database: Database, tmp_path: Path
 ) -> None:
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     async with bot():
         await eventually(lambda: _is_done(database, job_id))
     (result,) = [one for one in ada.sees if one.files]
@@ -256,7 +239,7 @@ async def test_a_file_that_is_refused_as_too_large_becomes_a_link(
     api: DiscordApi, ada: Member, database: Database, cells: Cells, tmp_path: Path
 ) -> None:
     api.world.out_file_bytes = 5
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     bot = starter(api, database, cells, tmp_path, public_url="https://loras.example")
     async with bot():
         await eventually(lambda: _is_done(database, job_id))
@@ -269,7 +252,7 @@ async def test_a_file_that_is_refused_as_too_large_becomes_a_link(
 async def test_a_file_whose_sending_had_no_answer_is_there_once(
     bot: Start, ada: Member, api: DiscordApi, database: Database, tmp_path: Path
 ) -> None:
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     async with bot():
         api.lose_answer("create")
         await eventually(lambda: _is_done(database, job_id))

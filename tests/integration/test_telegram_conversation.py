@@ -1,7 +1,6 @@
 """The whole bot behind the real adapter: what a person sees from /train to the queue."""
 
 import asyncio
-import hashlib
 import io
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -14,15 +13,14 @@ from bot.frontends.telegram import Telegram
 from lorabot.compose import converse
 from pictures.sandbox import Cells
 from storage import inbox_store, job_lists, job_store
-from storage.blob_store import LocalBlobs, artifact_key
 from storage.database import Database
-from storage.job import Artifact, Job, JobState
+from storage.job import Job, JobState
 from storage.settings import Settings
 from tests.bot_api import BotApi, Person
 from tests.bot_api.adapter import start_process, up_to_the_photos
 from tests.conftest import eventually
 from tests.drawn import photos
-from tests.jobs import make_job
+from tests.jobs import waits_for_its_chat
 
 ALBUM = 10
 WEIGHTS = b"safetensors"
@@ -179,25 +177,10 @@ async def test_two_people_do_not_wait_for_each_other(bot: Start, api: BotApi) ->
         await ada.reads("10 photos")
 
 
-async def finished(database: Database, person: Person, folder: Path) -> str:
-    """A job whose file waits to be delivered; its id."""
-    blobs = LocalBlobs(folder / "blobs")
-    key = artifact_key("one", 1, "mochi.safetensors")
-    await blobs.put(key, WEIGHTS)
-    sha256 = hashlib.sha256(WEIGHTS).hexdigest()
-    made = Artifact(key=key, sha256=sha256, file_bytes=len(WEIGHTS), name="mochi.safetensors")
-    job = make_job(
-        chat=person.name, person=person.name, state=JobState.DELIVERING, artifact=made, fence=1
-    )
-    async with database.write() as tx:
-        await job_store.add(tx, job)
-    return job.id
-
-
 async def test_a_finished_file_comes_into_the_chat(
     bot: Start, ada: Person, database: Database, tmp_path: Path
 ) -> None:
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     async with bot():
         await eventually(lambda: _is_done(database, job_id))
     files = [one for one in ada.sees if one.file_name]
@@ -209,7 +192,7 @@ async def test_a_finished_file_comes_into_the_chat(
 async def test_a_file_whose_sending_had_no_answer_is_in_the_chat_once_more_at_most(
     bot: Start, ada: Person, api: BotApi, database: Database, tmp_path: Path
 ) -> None:
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     api.cut_answer("sendDocument")
     async with bot():
         await eventually(lambda: _is_done(database, job_id))
@@ -220,7 +203,7 @@ async def test_a_file_whose_sending_had_no_answer_is_in_the_chat_once_more_at_mo
 async def test_a_person_who_left_ends_the_delivery(
     bot: Start, ada: Person, database: Database, tmp_path: Path
 ) -> None:
-    job_id = await finished(database, ada, tmp_path)
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
     ada.blocks()
     async with bot():
         await eventually(lambda: _is_done(database, job_id))

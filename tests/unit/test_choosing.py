@@ -12,9 +12,8 @@ import pytest
 
 from bot import collecting, draft, screens
 from bot.conversation import TABLE
-from bot.conversation import _key as key_of
 from bot.draft import Conversation, State
-from bot.events import Choice, Command, Event, FileRefused, Text
+from bot.events import Choice, Command, Event, FileRefused, Text, key_of
 from bot.facts import Facts
 from bot.frontend import Limits
 from bot.render import render

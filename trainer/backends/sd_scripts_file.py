@@ -7,12 +7,13 @@ text encoder whose last but one is used) it leaves at zero: such modules do noth
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from trainer.whole import write_whole
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -49,7 +50,8 @@ def deliver(source: Path, target: Path, facts: Mapping[str, str]) -> int:
         digest.update(piece)
     told = {name: text for name, text in metadata.items() if name not in DROPPED} | dict(facts)
     told["sshs_model_hash"] = digest.hexdigest()
-    _write(target, _head(header, names, told), pieces)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, [_head(header, names, told), *pieces])
     return len(kept)
 
 
@@ -114,16 +116,3 @@ def _head(header: dict[str, Any], names: list[str], metadata: Mapping[str, str])
     text = json.dumps(table, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
-
-
-def _write(target: Path, head: bytes, pieces: list[memoryview]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = target.with_name(f".{target.name}.tmp")
-    try:
-        with making.open("wb") as file:
-            file.writelines([head, *pieces])
-            file.flush()
-            os.fsync(file.fileno())
-        making.rename(target)
-    finally:
-        making.unlink(missing_ok=True)
