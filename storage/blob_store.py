@@ -115,12 +115,14 @@ def _older(folder: Path, before: float) -> list[str]:
 
 
 def _sweep(folder: Path, pattern: str, before: float) -> None:
-    """Files alone, and the folders that are empty after it."""
+    """Files, and folders that were empty by then: a new one waits for its first file."""
     for path in sorted(folder.rglob(pattern), reverse=True):
         with suppress(OSError):
+            if path.lstat().st_mtime >= before:
+                continue
             if path.is_dir():
                 path.rmdir()
-            elif path.lstat().st_mtime < before:
+            else:
                 path.unlink()
 
 
