@@ -6,16 +6,17 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from storage.blobs import BlobExistsError
 
 KEY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 CHUNK_BYTES = 1 << 20
+READ_BYTES = 1 << 18
 MAKING = ".new-"
-
-
-class BlobExistsError(Exception):
-    """Another content already lies under this key."""
 
 
 def photo_key(sha256: str) -> str:
@@ -36,6 +37,39 @@ def samples_prefix(job_id: str) -> str:
     return f"samples/{job_id}"
 
 
+def checked_key(key: str) -> str:
+    """Raises ValueError for what could lead anywhere else."""
+    if not KEY.fullmatch(key) or any(set(part) == {"."} for part in key.split("/")):
+        raise ValueError(f"{key!r} is not a blob's key")
+    return key
+
+
+class LocalFile:
+    """A file that is held: whoever deletes it does not cut off who reads it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = file.seek(0, 2)
+
+    async def read(self, first: int, last: int) -> AsyncIterator[bytes]:
+        """In threads: a slow reader costs one piece of memory."""
+        at = first
+        while at <= last:
+            size = min(READ_BYTES, last + 1 - at)
+            piece = await asyncio.to_thread(self._piece, at, size)
+            if not piece:
+                raise OSError("the file has become shorter")
+            at += len(piece)
+            yield piece
+
+    async def close(self) -> None:
+        self._file.close()
+
+    def _piece(self, at: int, size: int) -> bytes:
+        self._file.seek(at)
+        return self._file.read(size)
+
+
 class LocalBlobs:
     """``root`` is made when the first blob comes; files are for this user alone."""
 
@@ -43,9 +77,7 @@ class LocalBlobs:
         self.root = root
 
     def path(self, key: str) -> Path:
-        if not KEY.fullmatch(key) or any(set(part) == {"."} for part in key.split("/")):
-            raise ValueError(f"{key!r} is not a blob's key")
-        return self.root / key
+        return self.root / checked_key(key)
 
     async def put(self, key: str, data: bytes) -> None:
         await asyncio.to_thread(self._put, key, data)
@@ -53,15 +85,35 @@ class LocalBlobs:
     async def put_file(self, key: str, source: Path) -> None:
         await asyncio.to_thread(self._put, key, source)
 
-    def put_now(self, key: str, source: Path) -> None:
-        """The same, for who is in a thread already."""
-        self._put(key, source)
-
     async def get(self, key: str) -> bytes:
         return await asyncio.to_thread(self.path(key).read_bytes)
 
+    async def open(self, key: str) -> LocalFile:
+        path = self.path(key)
+        return await asyncio.to_thread(lambda: LocalFile(path.open("rb")))
+
+    async def size(self, key: str) -> int:
+        return (await asyncio.to_thread(self.path(key).stat)).st_size
+
     async def exists(self, key: str) -> bool:
         return await asyncio.to_thread(self.path(key).is_file)
+
+    @asynccontextmanager
+    async def local(self, key: str) -> AsyncIterator[Path]:
+        """Its own place: nothing is copied."""
+        yield await self.at_hand(key)
+
+    async def at_hand(self, key: str) -> Path:
+        path = self.path(key)
+        await asyncio.to_thread(path.stat)
+        return path
+
+    def place(self, key: str) -> str:
+        return str(self.path(key))
+
+    async def fault(self, *, ask: bool = False) -> str:  # noqa: ARG002  a folder need not be asked
+        """A folder is there, or the whole service is not."""
+        return ""
 
     async def delete(self, key: str) -> None:
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
