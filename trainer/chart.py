@@ -93,7 +93,7 @@ class _Chart:
             self._dot(self._at(point, score_range), SCORE, 7)
         self._mark(score_range)
         self._legend()
-        return self.image.resize(SIZE, Image.Resampling.LANCZOS)
+        return self.image.reduce(OVER)
 
     def _axes(self, loss_range: Point, score_range: Point) -> None:
         for value in ticks(*loss_range):

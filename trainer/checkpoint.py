@@ -23,7 +23,7 @@ from trainer.params import TrainParams
 NAME = "checkpoint.safetensors"
 WEIGHT, STATE = "weight.", "state."
 # Settings that are younger than the first checkpoints: at these values a run is as it was then.
-LATER = {"resolutions": (), "memory_check": True}
+LATER = {"resolutions": (), "memory_check": True, "compile": "auto", "preservation": 0.0}
 
 log = logging.getLogger(__name__)
 

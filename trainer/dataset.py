@@ -6,6 +6,7 @@ in the largest one, and the smaller ones are made of it here.
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +47,8 @@ class Picture:
 class Dataset:
     """``latents`` N times (C, h, w), each in its picture's own size, ``sizes`` in pixels;
     ``masks`` N times (1, h, w) in 0..1 or None; ``conditions`` N of the captions and one of the
-    empty caption, or None while the text encoder is trained. The last ``held_out`` pictures are
+    empty caption, or None while the text encoder is trained; ``plain`` N of the captions without
+    the trigger, where those are needed. The last ``held_out`` pictures are
     not trained on. A picture in two resolutions counts twice, and has one of ``paths``. ``digest``
     names pictures and captions.
     """
@@ -59,6 +61,7 @@ class Dataset:
     held_out: int
     digest: str
     conditions: tuple[Condition, ...] | None = None
+    plain: tuple[Condition, ...] | None = None
 
     @property
     def trained(self) -> tuple[Size, ...]:
@@ -131,9 +134,26 @@ def encode_captions(
     pictures: Sequence[Picture], family: Family, model: Model
 ) -> tuple[Condition, ...]:
     """One at a time, so that a condition does not depend on its neighbours; each text once."""
-    texts = [*(one.caption for one in pictures), ""]
+    return _encode_texts([*(one.caption for one in pictures), ""], family, model)
+
+
+@torch.no_grad()
+def encode_plain(
+    pictures: Sequence[Picture], family: Family, model: Model, params: TrainParams
+) -> tuple[Condition, ...]:
+    """The same captions without the trigger."""
+    return _encode_texts([without(one.caption, params) for one in pictures], family, model)
+
+
+def _encode_texts(texts: Sequence[str], family: Family, model: Model) -> tuple[Condition, ...]:
     known = {text: family.encode_prompts(model, [text])[0] for text in dict.fromkeys(texts)}
     return tuple(known[text] for text in texts)
+
+
+def without(caption: str, params: TrainParams) -> str:
+    """The caption with the trigger taken out; at least the class word."""
+    words = re.sub(rf"(?<![\w-]){re.escape(params.trigger)}(?![\w-])", "", caption)
+    return " ".join(words.split()).strip(" ,") or params.class_word
 
 
 @torch.no_grad()

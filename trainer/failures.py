@@ -3,6 +3,7 @@
 import torch
 from safetensors import SafetensorError
 
+from trainer import base_files
 from trainer.dataset import EmptyDatasetError
 from trainer.export import ArtifactError
 from trainer.families.family import BaseError
@@ -18,6 +19,8 @@ def check_base(spec: RunSpec) -> None:
             f"{spec.base} is neither a diffusers folder (it has no model_index.json) "
             "nor one .safetensors"
         )
+    if why := base_files.why_not(spec.base):
+        raise BaseError(f"{spec.base.name}: {why}")
 
 
 CODES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (

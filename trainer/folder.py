@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from trainer import quick_start
 from trainer.families.family import BaseError, Model
 from trainer.objective import Flow
 
@@ -55,6 +56,8 @@ def network(
     folder names, where it is not the one that is wanted of it.
     """
     settings(model.path, name, "config.json", saved_as or kind.__name__)
+    # Some of them compute something while they have no memory yet.
+    quick_start.give_way(quick_start.SHAPES)
     found = kind.from_pretrained(part(model.path, name), torch_dtype=dtype or model.dtype, **SAFE)
     return found.requires_grad_(requires_grad=False).to(model.device)
 

@@ -10,7 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer import asked, checkpoint, comrades, dataset, lora, optimizers, samples, schedule, step
+from trainer import (
+    asked,
+    checkpoint,
+    compiling,
+    comrades,
+    dataset,
+    lora,
+    optimizers,
+    samples,
+    schedule,
+    step,
+)
 from trainer.asked import Wish
 from trainer.families import family_of
 from trainer.families.family import Condition, Family, Model
@@ -41,9 +52,10 @@ def train(spec: RunSpec, say: Say, stopping: Stopping, shelf: Model | None = Non
         family.load_denoiser(model)
     pairs = lora.inject(model, family.TRAITS, spec.params)
     try:
-        work = step.Work(family=family, model=model, data=data, params=spec.params)
+        work = step.Work(family=family, model=model, data=data, params=spec.params, pairs=pairs)
         return Run(spec=spec, work=work, pairs=pairs, prompts=prompts, say=say).go(stopping)
     finally:
+        compiling.take_off(model)
         lora.remove(pairs)
         step.restore(model)
 
@@ -90,14 +102,16 @@ def _encode(
     say(Progress(phase=Phase.ENCODING, total=params.max_steps))
     if not model.encoders:
         family.load_text(model)
-    conditions = prompts = None
+    conditions = prompts = plain = None
     if not params.text_encoder_lr:
         conditions = dataset.encode_captions(pictures, family, model)
+        if params.preservation:
+            plain = dataset.encode_plain(pictures, family, model, params)
         prompts = samples.encode(spec.prompts, family, model)
         if not keep:
             model.encoders.clear()
     data = dataset.encode(pictures, family, model, params, spec.work)
-    data.conditions = conditions
+    data.conditions, data.plain = conditions, plain
     if not (keep or spec.prompts):
         model.vae = None
     return data, prompts
@@ -113,6 +127,7 @@ class Run:
     prompts: tuple[Condition, ...] | None
     say: Say
     step: int = 0
+    compiles: bool = True  # until it was done or failed
     optimizer: optimizers.Optimizer = field(init=False)
     # What the optimizer steps: all weights, one by one or as a flat one of each group.
     weights: list[torch.nn.Parameter] = field(init=False)
@@ -128,6 +143,7 @@ class Run:
         wishes: set[Wish] = set()
         self.say(meter.progress())
         while self.step < total:
+            self._compile(meter)
             meter.add(self._step(), self.step + 1)
             self.step += 1
             if meter.due or self.step == total:
@@ -173,17 +189,22 @@ class Run:
         moments.note(meter)
         return asked.taken(self.spec.work)
 
+    def _compile(self, meter: Meter) -> None:
+        if not self.compiles:
+            return
+        params, model, sizes = self.work.params, self.work.model, len(set(self.work.data.trained))
+        left = params.max_steps - self.step
+        if compiling.pays(params, model, sizes, left, meter.speed):
+            compiling.put_on(model, params)
+            self.compiles = False
+            # The steps before tell nothing of the speed from now on.
+            meter.speed = None
+
     def _step(self) -> Tensor:
         """One step of the optimizer, from all its batches; their mean loss, on the device."""
         params = self.work.params
         optimizers.set_rate(self.optimizer, schedule.share(self.step, params))
-        each, count = params.gradient_accumulation, self.others.count
-        losses = []
-        for turn in range(each):
-            number = (self.step * each + turn) * count + self.others.rank
-            value = step.loss(self.work, number)
-            self.scaler.scale(value / each).backward()
-            losses.append(value.detach())
+        losses = self._gradients()
         self.others.share_gradients(self.weights)
         stepped: Any = self.optimizer  # of torch's own kind, or one that a scaler takes for it
         self.scaler.unscale_(stepped)
@@ -192,7 +213,31 @@ class Run:
         self.scaler.step(stepped)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        return losses[0] if each == 1 else torch.stack(losses).mean()
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+    def _gradients(self) -> list[Tensor]:
+        """Of all batches of a step, added up; once more without compiled blocks where they fail."""
+        try:
+            return self._both_ways()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if not compiling.is_on(self.work.model):
+                raise
+            compiling.give_up(self.work.model, error)
+        self.optimizer.zero_grad(set_to_none=True)
+        return self._both_ways()
+
+    def _both_ways(self) -> list[Tensor]:
+        """Forward and back; each batch's loss."""
+        each, count = self.work.params.gradient_accumulation, self.others.count
+        losses = []
+        for turn in range(each):
+            number = (self.step * each + turn) * count + self.others.rank
+            value = step.loss(self.work, number)
+            self.scaler.scale(value / each).backward()
+            losses.append(value.detach())
+        return losses
 
     def _resume(self, meter: Meter) -> None:
         numbers = checkpoint.load(self.spec.work, self.digest, self.pairs, self.optimizer)

@@ -7,13 +7,25 @@ from pathlib import Path
 
 from PIL import Image
 
-from trainer import chart, export, grid, history, judge, lora, outside, proof, samples, scores, step
+from trainer import (
+    chart,
+    drawing,
+    export,
+    grid,
+    history,
+    judge,
+    lora,
+    outside,
+    proof,
+    samples,
+    scores,
+    step,
+)
 from trainer.asked import Wish
 from trainer.families.family import Condition
 from trainer.meter import Meter
 from trainer.run import SAVED, Finished, Message, Phase, RunSpec, Sampled
 
-FORWARD = 1 / 3  # of a training step: the rest is the way back
 PATIENCE = 3  # scores without a better one, and the run has come to its end
 
 
@@ -38,6 +50,9 @@ class Moments:
         self._sample = steps_at(spec.sample_at, total) if spec.prompts else set()
         self._save = steps_at(spec.save_at, total) | self._sample
         self._spec, self._work, self._pairs = spec, work, pairs
+        traits = work.family.TRAITS
+        self._passes = 2 if traits.negative else 1
+        self._steps = drawing.steps(traits.sample_steps, self._passes, spec)  # of a picture
         self._prompts, self._say = prompts, say
         self._references: list[judge.Vector] = []
         self._burnt = 0.0  # the most that a photo is
@@ -63,10 +78,10 @@ class Moments:
         """Seconds to draw a grid: as the last one took, before it from the steps' speed."""
         if self._drawing_s is not None or not meter.speed:
             return self._drawing_s or 0.0
-        traits, params = self._work.family.TRAITS, self._work.params
-        answers = len(self._spec.prompts) * traits.sample_steps * (2 if traits.negative else 1)
+        params = self._work.params
+        passes = len(self._spec.prompts) * self._steps * self._passes
         pictures = params.batch_size * params.gradient_accumulation
-        return answers * FORWARD / (meter.speed * pictures)
+        return passes / drawing.PASSES / (meter.speed * pictures)
 
     def due(self, number: int, wishes: set[Wish]) -> bool:
         return bool(wishes) or number in self._save
@@ -122,7 +137,7 @@ class Moments:
                 with step.autocast(work.model, work.params):
                     conditions = samples.encode(self._spec.prompts, work.family, work.model)
             pictures = samples.draw(
-                self._spec.prompts, conditions, work.family, work.model, work.params
+                self._spec.prompts, conditions, work.family, work.model, work.params, self._steps
             )
         outside.forget(self._spec.work, number)
         path = grid.write(self._spec.work, number, pictures)

@@ -14,6 +14,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TARGETS = ("attention", "all")
 OPTIMIZERS = ("adamw", "adamw8bit", "adafactor", "prodigy")
 PREDICTIONS = ("auto", "epsilon", "v_prediction")
+COMPILES = ("auto", "never", "always")
 PICKS = ("auto", "last", "best")
 
 
@@ -25,7 +26,8 @@ class TrainParams:
     ``resolutions`` are smaller ones in which each picture is trained, too,
     ``learning_rate`` the U-Net's peak,
     ``text_encoder_lr`` the text encoder's (0 leaves it alone), ``warmup`` and
-    ``caption_dropout`` shares of 1. The update's scale is ``alpha / rank`` (LoRA,
+    ``caption_dropout`` shares of 1, ``preservation`` that of the batches which teach the model to
+    stay what it was where the trigger is missing. The update's scale is ``alpha / rank`` (LoRA,
     arXiv:2106.09685, section 4.1). ``min_snr_gamma`` 0 turns the weighting off
     (arXiv:2303.09556, equation 7). A step's gradient is the mean over ``gradient_accumulation``
     batches, its norm at most ``max_grad_norm`` (0: any). "auto" is for ``prediction`` what the base
@@ -34,7 +36,8 @@ class TrainParams:
     the loss on. ``pick``: the last checkpoint becomes the file, or the best; "auto" is the best
     where faces were recognised, because only they tell one person from another. With ``early_stop``
     a run ends when no score rises any more. ``memory_check``: what does not fit into the GPU is
-    foreseen before it is loaded.
+    foreseen before it is loaded. ``compile``: whether the denoiser's repeated blocks are compiled;
+    "auto" where a GPU has so many steps before it that they pay for it.
     """
 
     trigger: str
@@ -65,8 +68,10 @@ class TrainParams:
     min_snr_gamma: float = 5.0
     noise_offset: float = 0.0
     caption_dropout: float = 0.05
+    preservation: float = 0.0
     precision: str = "auto"
     memory_check: bool = True
+    compile: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +93,7 @@ class TrainParams:
             ("optimizer", self.optimizer, OPTIMIZERS),
             ("prediction", self.prediction, PREDICTIONS),
             ("pick", self.pick, PICKS),
+            ("compile", self.compile, COMPILES),
         ):
             if value not in known:
                 raise ValueError(f"{what} {value!r} is not one of: {', '.join(known)}.")
@@ -109,6 +115,7 @@ class TrainParams:
             ("min-SNR gamma", self.min_snr_gamma, 0.0, 100.0),
             ("noise offset", self.noise_offset, 0.0, 1.0),
             ("caption dropout", self.caption_dropout, 0.0, 1.0),
+            ("preservation", self.preservation, 0.0, 0.9),
             ("seed", self.seed, 0, 2**63 - 1),
         ):
             if not (math.isfinite(value) and low <= value <= high):

@@ -106,9 +106,11 @@ class Overrides:
     prediction: str | None = None
     precision: str | None = None
     memory_check: bool | None = None
+    compile: str | None = None
     min_snr_gamma: float | None = None
     noise_offset: float | None = None
     caption_dropout: float | None = None
+    preservation: float | None = None
     hold_out: int | None = None
     early_stop: bool | None = None
     pick: str | None = None

@@ -15,6 +15,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+from trainer import model_index
+
 # Imported by the libraries if they are there, and never used by a training: half a second.
 UNUSED = ("peft", "scipy", "sklearn")
 # Packages that import, or look at, every model there is: only the modules asked for are needed.
@@ -28,6 +30,8 @@ CROWDS = (
 COMPILER = "torch._dynamo"
 MARKS = ("allow_in_graph", "assume_constant_result", "disable", "graph_break")
 ALONE = ("_trace_wrapped_higher_order_op", "config")  # modules in it that do without the rest
+# What shape each operator's answer has: for who compiles, or computes with tensors without memory.
+SHAPES = "torch._meta_registrations"
 
 
 def prepare() -> None:
@@ -36,15 +40,30 @@ def prepare() -> None:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # "cannot be imported"
     for name in CROWDS:
         _stand(StandIn(name, folders=_folders(name)))
-    _stand(StandIn(COMPILER, dict.fromkeys(MARKS, _as_it_is), alone=ALONE))
-    sys.meta_path.insert(0, Inside())
+    marks = dict.fromkeys(MARKS, _as_it_is)
+    _stand(StandIn(COMPILER, marks, alone=ALONE, along=(SHAPES,)))
+    sys.meta_path[:0] = [Inside(), model_index.Short()]
     metadata: Any = importlib.metadata
     metadata.packages_distributions = Distributions(metadata.packages_distributions)
     if "RANK" not in os.environ:
+        _stand(StandIn(SHAPES))
         import torch
+        from torch._opaque_base import OpaqueBaseMeta
 
+        # Generators wait for this one line of what SHAPES imports.
+        set_kind: Any = torch._C._set_generator_metaclass  # noqa: SLF001
+        set_kind(OpaqueBaseMeta)
         # The libraries would get ready to share a model among machines.
         torch.distributed.is_available = lambda: False
+
+
+def give_way(name: str) -> None:
+    """Whoever needs it without asking for anything in it says so. Nothing happens where the real
+    one is there already.
+    """
+    standing = sys.modules.get(name)
+    if isinstance(standing, StandIn):
+        standing.real()
 
 
 def _stand(one: "StandIn") -> None:
@@ -66,7 +85,8 @@ def _as_it_is(call: Any = None, *_: object, **__: object) -> Any:
 
 class StandIn(ModuleType):
     """In a package's place, without what its ``__init__`` does. It has ``names``, the modules in
-    ``folders``, and ``alone``: the modules that can be had without the package.
+    ``folders``, and ``alone``: the modules that can be had without the package. Those of ``along``
+    give way with it.
     """
 
     def __init__(
@@ -75,13 +95,14 @@ class StandIn(ModuleType):
         names: Mapping[str, Any] | None = None,
         folders: Sequence[str] = (),
         alone: Sequence[str] = (),
+        along: Sequence[str] = (),
     ) -> None:
         super().__init__(name)
         vars(self).update(names or {})
         self.__path__ = list(folders)
         self.__spec__ = ModuleSpec(name, None, is_package=True)
         self.__spec__.submodule_search_locations = self.__path__
-        self.alone = alone
+        self.alone, self.along = alone, along
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -92,6 +113,8 @@ class StandIn(ModuleType):
 
     def real(self) -> ModuleType:
         """The package itself, in its place from now on."""
+        for one in self.along:
+            give_way(one)
         name = self.__name__
         if sys.modules.get(name) is self:
             del sys.modules[name]

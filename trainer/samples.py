@@ -29,6 +29,7 @@ def draw(
     family: Family,
     model: Model,
     params: TrainParams,
+    steps: int,
 ) -> list[Image.Image]:
     """One picture for each prompt; ``conditions`` as ``encode`` gives them."""
     if model.vae is None:
@@ -36,7 +37,8 @@ def draw(
     pictures = []
     with _guided(model, family.TRAITS.guidance):
         for prompt, condition in zip(prompts, conditions, strict=False):
-            latents = _latents(prompt, (condition, conditions[-1]), family, model, params)
+            noise = _noise(prompt, family, model, params)
+            latents = _latents(noise, (condition, conditions[-1]), family, model, params, steps)
             pictures.append(_picture(family.decode(model, latents)))
     return pictures
 
@@ -52,16 +54,16 @@ def _guided(model: Model, guidance: float) -> Iterator[None]:
 
 
 def _latents(
-    prompt: Prompt,
+    noise: Tensor,
     conditions: tuple[Condition, Condition],
     family: Family,
     model: Model,
     params: TrainParams,
+    steps: int,
 ) -> Tensor:
     """(1, C, h, w). With guidance w: empty + w (answer - empty) (arXiv:2207.12598, equation 6)."""
     traits, aim = family.TRAITS, model.aim
-    noise = _noise(prompt, family, model, params)
-    course = aim.course(traits.sample_steps, noise.shape[-2] * noise.shape[-1])
+    course = aim.course(steps, noise.shape[-2] * noise.shape[-1])
     latents = noise
     for time, after in pairwise(course):
         times = time[None].to(model.device)

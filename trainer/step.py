@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer import batches, objective
+from trainer import batches, compiling, dataset, lora, objective
 from trainer.dataset import Dataset
 from trainer.families.family import Condition, Family, Model
 from trainer.params import TrainParams
@@ -28,6 +28,7 @@ class Work:
     model: Model
     data: Dataset
     params: TrainParams
+    pairs: Sequence[lora.Pair] = ()
 
 
 def prepare(work: Work) -> None:
@@ -67,7 +68,8 @@ def at_rest(work: Work) -> Iterator[None]:
     for network in busy:
         network.eval()
     try:
-        yield
+        with compiling.resting(work.model):
+            yield
     finally:
         for network in busy:
             network.train()
@@ -79,9 +81,16 @@ def generator(seed: int, number: int) -> torch.Generator:
 
 def loss(work: Work, number: int) -> Tensor:
     """Of the batch with this number, counted over the whole run."""
-    draw = generator(work.params.seed, number)
-    chosen = batches.of_step(work.data.trained, work.params.batch_size, work.params.seed, number)
-    return _loss(work, chosen, draw, work.params.caption_dropout)
+    params, draw = work.params, generator(work.params.seed, number)
+    chosen = batches.of_step(work.data.trained, params.batch_size, params.seed, number)
+    if preserves(params.preservation, number):
+        return _preservation_loss(work, chosen, draw)
+    return _loss(work, chosen, draw, params.caption_dropout)
+
+
+def preserves(share: float, number: int) -> bool:
+    """Whether this batch is one of those that keep the base as it is: evenly that share of all."""
+    return int((number + 1) * share) > int(number * share)
 
 
 @torch.no_grad()
@@ -98,23 +107,54 @@ def held_out_loss(work: Work) -> float:
 
 def _loss(work: Work, chosen: batches.Batch, draw: torch.Generator, dropout: float) -> Tensor:
     data, params, model = work.data, work.params, work.model
-    latents = torch.stack([data.latents[one] for one in chosen])  # (B, C, h, w)
+    seen = _noised(work, chosen, draw)
+    dropped = torch.rand(len(chosen), generator=draw) < dropout
+    with autocast(model, params):
+        conditions = _conditions(work, chosen, dropped)
+        answer = work.family.predict(model, seen.noisy, seen.times, conditions)
+    wanted = model.aim.target(seen.latents, seen.noise, seen.times)
+    weight = model.aim.weight(seen.times, params.min_snr_gamma)
+    return objective.weighted_mse(answer, wanted, weight, _masks(data, chosen))
+
+
+def _preservation_loss(work: Work, chosen: batches.Batch, draw: torch.Generator) -> Tensor:
+    """Without the trigger the model is to answer what the base answers: what is learned belongs to
+    the trigger, not to the class word. The idea of DreamBooth's prior preservation
+    (arXiv:2208.12242, section 3.2) on the pictures that are there, so that no others are needed.
+    """
+    params, model = work.params, work.model
+    seen = _noised(work, chosen, draw)
+    with autocast(model, params):
+        with torch.no_grad(), lora.switched_off(work.pairs):
+            plain = _plain(work, chosen)
+            wanted = work.family.predict(model, seen.noisy, seen.times, plain)
+        if params.text_encoder_lr:
+            plain = _plain(work, chosen)
+        answer = work.family.predict(model, seen.noisy, seen.times, plain)
+    weight = model.aim.weight(seen.times, params.min_snr_gamma)
+    return objective.weighted_mse(answer, wanted, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """(B, C, h, w) each; ``times`` (B,), on the device."""
+
+    latents: Tensor
+    noise: Tensor
+    times: Tensor
+    noisy: Tensor
+
+
+def _noised(work: Work, chosen: batches.Batch, draw: torch.Generator) -> _Seen:
+    params, model = work.params, work.model
+    latents = torch.stack([work.data.latents[one] for one in chosen])
     noise = torch.randn(latents.shape, generator=draw)
     if params.noise_offset:
         noise += params.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draw)
     noise = noise.to(latents)
     tokens = latents.shape[-2] * latents.shape[-1]
-    times = model.aim.draw(len(chosen), tokens, draw)
-    dropped = torch.rand(len(chosen), generator=draw) < dropout
-    times = times.to(model.device)
-
-    with autocast(model, params):
-        conditions = _conditions(work, chosen, dropped)
-        noisy = model.aim.noisy(latents, noise, times)
-        answer = work.family.predict(model, noisy, times, conditions)
-    wanted = model.aim.target(latents, noise, times)
-    weight = model.aim.weight(times, params.min_snr_gamma)
-    return objective.weighted_mse(answer, wanted, weight, _masks(data, chosen))
+    times = model.aim.draw(len(chosen), tokens, draw).to(model.device)
+    return _Seen(latents, noise, times, model.aim.noisy(latents, noise, times))
 
 
 def autocast(model: Model, params: TrainParams) -> torch.autocast:
@@ -130,6 +170,14 @@ def _conditions(work: Work, chosen: batches.Batch, dropped: Tensor) -> Sequence[
     if work.data.conditions is not None:
         return [work.data.conditions[-1 if drop else one] for one, drop in both]
     texts = ["" if drop else work.data.captions[one] for one, drop in both]
+    return work.family.encode_prompts(work.model, texts)
+
+
+def _plain(work: Work, chosen: batches.Batch) -> Sequence[Condition]:
+    """The captions without the trigger."""
+    if work.data.plain is not None:
+        return [work.data.plain[one] for one in chosen]
+    texts = [dataset.without(work.data.captions[one], work.params) for one in chosen]
     return work.family.encode_prompts(work.model, texts)
 
 

@@ -179,7 +179,10 @@ def test_samples_are_what_diffusers_draws(spec: RunSpec, ours: Model, theirs: An
         output_type="latent",
     ).images
     with lora.switched_off(pairs), samples._guided(ours, flux.TRAITS.guidance):
-        latents = samples._latents(prompt, (both[0], both[1]), flux, ours, spec.params)
+        noise = samples._noise(prompt, flux, ours, spec.params)
+        latents = samples._latents(
+            noise, (both[0], both[1]), flux, ours, spec.params, flux.TRAITS.sample_steps
+        )
     lora.remove(pairs)
     found = theirs._pack_latents(latents, *latents.shape)
     assert torch.allclose(found, wanted, atol=1e-4)

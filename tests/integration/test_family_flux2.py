@@ -187,7 +187,10 @@ def test_samples_are_what_diffusers_draws(spec: RunSpec, ours: Model, theirs: An
         output_type="latent",
     ).images
     with lora.switched_off(pairs):
-        latents = samples._latents(prompt, (both[0], both[1]), flux2, ours, spec.params)
+        noise = samples._noise(prompt, flux2, ours, spec.params)
+        latents = samples._latents(
+            noise, (both[0], both[1]), flux2, ours, spec.params, flux2.TRAITS.sample_steps
+        )
     lora.remove(pairs)
     wanted = theirs.vae.decode(unscaled, return_dict=False)[0]
     assert torch.allclose(flux2.decode(ours, latents), wanted, atol=1e-4)

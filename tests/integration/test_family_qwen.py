@@ -191,7 +191,10 @@ def test_samples_are_what_diffusers_draws(spec: RunSpec, ours: Model, theirs: An
         output_type="pt",
     ).images
     with lora.switched_off(pairs), samples._guided(ours, qwen.TRAITS.guidance):
-        latents = samples._latents(prompt, (both[0], both[1]), qwen, ours, spec.params)
+        noise = samples._noise(prompt, qwen, ours, spec.params)
+        latents = samples._latents(
+            noise, (both[0], both[1]), qwen, ours, spec.params, qwen.TRAITS.sample_steps
+        )
     lora.remove(pairs)
     found = qwen.decode(ours, latents) / 2 + 0.5
     assert torch.allclose(found.clamp(0, 1), wanted, atol=1e-4)

@@ -165,7 +165,10 @@ def drawn(spec: RunSpec, ours: Model) -> tuple[Tensor, Tensor]:
     pairs = lora.inject(ours, zimage.TRAITS, spec.params)
     both = samples.encode((prompt,), zimage, ours)
     with lora.switched_off(pairs), samples._guided(ours, zimage.TRAITS.guidance):
-        latents = samples._latents(prompt, (both[0], both[1]), zimage, ours, spec.params)
+        noise = samples._noise(prompt, zimage, ours, spec.params)
+        latents = samples._latents(
+            noise, (both[0], both[1]), zimage, ours, spec.params, zimage.TRAITS.sample_steps
+        )
     lora.remove(pairs)
     return samples._noise(prompt, zimage, ours, spec.params), latents
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ LAST_WORDS_S = 2.0
 CHUNK_BYTES = 16_000
 HOMES = ("venv/bin/python", ".venv/bin/python", "venv/Scripts/python.exe")
 # Of our own Python: another one would look there for its libraries.
-NOT_ITS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
+NOT_ITS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONSTARTUP", "VIRTUAL_ENV")
 # What a run needs lies on this machine, and what it does stays there.
 QUIET = {
     "PYTHONUNBUFFERED": "1",
@@ -67,8 +67,8 @@ def command(spec: RunSpec, place: Checkout, words: list[str]) -> list[str]:
     return [str(place.python), str(place.folder / SCRIPTS[spec.params.family]), *words]
 
 
-def environment(device: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in NOT_ITS} | QUIET
+def environment(device: str, own: Mapping[str, str] = os.environ) -> dict[str, str]:
+    kept = {name: value for name, value in own.items() if name not in NOT_ITS} | QUIET
     if device == "cpu":
         return kept | CPU
     number = device.partition(":")[2]
@@ -76,8 +76,8 @@ def environment(device: str) -> dict[str, str]:
         return kept
     # Counted among those that we see ourselves.
     seen = [one for one in kept.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
-    own = seen[int(number)] if int(number) < len(seen) else number
-    return kept | {"CUDA_VISIBLE_DEVICES": own}
+    card = seen[int(number)] if int(number) < len(seen) else number
+    return kept | {"CUDA_VISIBLE_DEVICES": card}
 
 
 def precision(spec: RunSpec) -> str:

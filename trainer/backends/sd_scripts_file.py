@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, deserialize
 
 from trainer.whole import write_whole
 
@@ -61,10 +62,15 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
         raise LoraFileError(f"claims a header of {length} bytes")
     try:
         header = json.loads(data[8 : 8 + length])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LoraFileError("has a header that is not JSON") from error
     if not isinstance(header, dict):
         raise LoraFileError("has a header that is no table")
+    try:
+        # Sizes, kinds, and that no tensor lies over another or out of the file.
+        deserialize(data)
+    except SafetensorError as error:
+        raise LoraFileError(f"cannot be read: {error}") from error
     return header, 8 + length
 
 

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from trainer.base_files import is_code
 from trainer.params import TrainParams
 from trainer.run import Extra
 
@@ -114,6 +115,8 @@ def _check_flux(params: TrainParams, extra: Mapping[str, Extra]) -> None:
 def _check_own(family: str, name: str, value: Extra) -> None:
     if name in _table()["ours"]:
         raise OptionError(f"the option {name} is set by the run itself.")
+    if isinstance(value, str) and any(is_code(one) for one in value.split()):
+        raise OptionError(f"the option {name} names a file that can run code; take a .safetensors.")
     words(family, name, value)
 
 

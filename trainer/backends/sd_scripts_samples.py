@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from trainer import grid, judge, outside, scores
+from trainer import drawing, grid, judge, outside, scores
 from trainer.backends.sd_scripts_folder import pictures
 from trainer.backends.sd_scripts_options import NAME
 from trainer.run import RunSpec
@@ -23,7 +23,10 @@ FLUX = {"scale": 1.0, "guidance_scale": 3.5, "sample_steps": 28}
 def prompts(spec: RunSpec) -> str:
     """Its file of prompts (JSON, in which no word of a prompt is taken for an option)."""
     side = spec.params.resolution
-    drawing = {"scale": GUIDANCE, "sample_steps": STEPS} if spec.params.family != "flux" else FLUX
+    usual = {"scale": GUIDANCE, "sample_steps": STEPS} if spec.params.family != "flux" else FLUX
+    # With guidance by a second, unconditioned answer a step takes two passes.
+    passes = 1 if usual["scale"] == 1.0 else 2
+    steps = drawing.steps(int(usual["sample_steps"]), passes, spec)
     return json.dumps(
         [
             {
@@ -32,7 +35,8 @@ def prompts(spec: RunSpec) -> str:
                 "seed": one.seed,
                 "width": one.width or side,
                 "height": one.height or side,
-                **drawing,
+                **usual,
+                "sample_steps": steps,
             }
             for one in spec.prompts
         ],

@@ -62,7 +62,8 @@ class Model:
 
     ``path`` is a diffusers folder or one ``.safetensors``; ``encoders`` by the name of their part.
     ``guidance`` is what a denoiser whose guidance is distilled is told, or what a family draws with
-    that guides by itself: 1 while it learns.
+    that guides by itself: 1 while it learns. ``compiled`` names the shapes for which its blocks
+    are compiled in this process, see `compiling`.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class Model:
     encoders: dict[str, Any] = field(default_factory=dict)
     tokenizers: dict[str, Any] = field(default_factory=dict)
     vae: Any = None
+    compiled: str = ""
 
     def network(self, part: str) -> Any:
         return self.encoders.get(part, self.denoiser)

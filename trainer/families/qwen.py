@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
-from trainer import folder, transformer_file
+from trainer import folder, quick_start, transformer_file
 from trainer.families.family import BaseError, Condition, Model, Part, Traits
 
 # diffusers' own layout; ComfyUI has the same names. It guides itself, see `predict`.
@@ -60,6 +60,7 @@ def load_text(model: Model) -> None:
         raise BaseError("Qwen-Image's numbers are too large for half precision: take bf16 or fp32")
     kind: Any = Qwen2_5_VLForConditionalGeneration
     folder.settings(model.path, "text_encoder", "config.json", kind.__name__)
+    quick_start.give_way(quick_start.SHAPES)  # as in `folder.network`
     whole = kind.from_pretrained(
         folder.part(model.path, "text_encoder"), torch_dtype=model.dtype, **folder.SAFE
     )
