@@ -78,7 +78,7 @@ def _header(path: Path, file_bytes: int) -> dict[str, Any]:
             raise BadArtifactError(f"claims a header of {length} bytes")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadArtifactError("has a header that is not JSON") from error
     if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
         raise BadArtifactError("has a header that is no table")

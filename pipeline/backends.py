@@ -1,6 +1,7 @@
 """Which trainer a base model is trained with: the worker's own, or the operator's sd-scripts."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.crew import Crew
 from pipeline.shop import FailedError, Shop
@@ -27,7 +28,12 @@ def chosen(base: Base, shop: Shop) -> Chosen:
     settings = shop.settings
     if settings.sd_scripts_dir is None:
         raise FailedError(Failure(code="fail.base", detail="SD_SCRIPTS_DIR is not set"))
-    extra: dict[str, Extra] = {"sd_scripts_dir": str(settings.sd_scripts_dir)}
+    extra: dict[str, Extra] = {"sd_scripts_dir": _whole(settings.sd_scripts_dir)}
     if settings.sd_scripts_python is not None:
-        extra["sd_scripts_python"] = str(settings.sd_scripts_python)
+        extra["sd_scripts_python"] = _whole(settings.sd_scripts_python)
     return Chosen(backend=sd_scripts, extra=extra | dict(base.options))
+
+
+def _whole(path: Path) -> str:
+    """The trainer works in another folder than we do."""
+    return str(path.expanduser().absolute())

@@ -28,8 +28,12 @@ class Cards:
     async def run(self) -> None:
         """Now and then, because each question is a process."""
         while True:
-            self.known = read(await self._ask())
+            self.known = await self.ask()
             await asyncio.sleep(EVERY_S)
+
+    async def ask(self) -> tuple[Card, ...]:
+        """Once."""
+        return read(await self._ask())
 
     async def _ask(self) -> str:
         if shutil.which(self._tool) is None:

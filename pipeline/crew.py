@@ -1,7 +1,7 @@
 """The processes that train: started, spoken to, and ended on every way out.
 
-Each has a group of its own, dies with this process, and sees nothing of our environment that it
-does not need. A ``Crew`` keeps one between jobs, so that the next job starts at once.
+Each has a group of its own, dies with this process, sees nothing of our environment that it does
+not need, and has no network. A ``Crew`` keeps one between jobs, so that the next starts at once.
 """
 
 import asyncio
@@ -9,11 +9,12 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from storage.die_with_parent import under
+from pipeline import confined
 
 LOOK_S = 0.02
 CHUNK_BYTES = 16_000  # read at once: even all newlines do not hold up the others
@@ -33,11 +34,25 @@ KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_", "MKL_", "PYTORCH_", "TORCH_")
 Child = asyncio.subprocess.Process
 
 
-async def spawn(argv: list[str], *handles: int, spoken_to: bool = False) -> Child:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a trainer works: its folder, and whether it may use the network."""
+
+    folder: Path | None = None
+    network: bool = False
+
+
+ANYWHERE = Place()
+
+
+async def spawn(
+    argv: list[str], *handles: int, place: Place = ANYWHERE, spoken_to: bool = False
+) -> Child:
     """``handles`` are open files that it inherits."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        *under(argv),
+        *confined.command(argv, network=place.network),
+        cwd=place.folder,
         stdin=pipe if spoken_to else asyncio.subprocess.DEVNULL,
         stdout=pipe,
         stderr=pipe,
@@ -57,7 +72,17 @@ def environment() -> dict[str, str]:
     }
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(part for part in (root, kept.get("PYTHONPATH", "")) if part)
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
+    # What lies in the folder that it works in is nothing to import.
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+
+
+def one_card(number: int, given: Mapping[str, str]) -> dict[str, str]:
+    """What a worker of one card adds to its environment: nothing below it sees another card.
+    Numbered as the driver's own tool does, among those that the operator left us.
+    """
+    visible = [one.strip() for one in given.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    mine = visible[number] if number < len(visible) else str(number)
+    return {"CUDA_VISIBLE_DEVICES": mine, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 async def end(child: Child, grace_s: float, *, gently: bool = False) -> None:
@@ -90,8 +115,9 @@ def signal_group(child: Child, number: signal.Signals) -> None:
 class Crew:
     """One trainer that stays between jobs. ``argv`` starts it; it ends by itself when idle."""
 
-    def __init__(self, argv: list[str]) -> None:
+    def __init__(self, argv: list[str], place: Place = ANYWHERE) -> None:
         self._argv = argv
+        self._place = place
         self._child: Child | None = None
 
     async def take(self, run_file: str) -> Child | None:
@@ -106,7 +132,7 @@ class Crew:
 
     async def fresh(self, run_file: str) -> Child:
         """A new one, with this run to do."""
-        child = await spawn(self._argv, spoken_to=True)
+        child = await spawn(self._argv, place=self._place, spoken_to=True)
         await self._told(child, run_file)
         return child
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pictures.child import Child, ChildLostError
-from pipeline import packs
+from pipeline import confined, packs
 from pipeline.packs import PackError
 from storage.settings import Settings
 from storage.worker_store import SEES_FACES, SEES_TAGS
@@ -35,12 +35,15 @@ class BlindError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EyesConfig:
-    """Folders of packs, empty where there is none; ``device`` is auto, cpu or cuda."""
+    """Folders of packs, empty where there is none; ``device`` is auto, cpu or cuda. ``ages`` of
+    faces are estimated only where the operator asks for it.
+    """
 
     faces: str = ""
     tagger: str = ""
     device: str = "auto"
     face_score: float = 0.5
+    ages: bool = False
     tag_threshold: float = 0.35
 
 
@@ -59,6 +62,7 @@ def config_of(settings: Settings, face_score: float) -> EyesConfig:
         tagger=found[packs.TAGGER],
         device=settings.eyes_device,
         face_score=face_score,
+        ages=settings.min_age > 0,
         tag_threshold=settings.tag_threshold,
     )
 
@@ -103,7 +107,12 @@ class Eyes:
     async def _start(self) -> Child:
         own = json.dumps(asdict(self.config))
         try:
-            child, said = await Child.start("pipeline.eyes_child", own, environment=ENVIRONMENT)
+            child, said = await Child.start(
+                "pipeline.eyes_child",
+                own,
+                environment=ENVIRONMENT,
+                launched_by=confined.command,
+            )
         except RuntimeError as error:
             raise BlindError(str(error)) from error
         if "failed" in said:

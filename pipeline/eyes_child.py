@@ -32,7 +32,9 @@ class Networks:
         self.tagger = None
         self.providers: list[str] = []
         if self.pack is not None:
-            self.face_model = FaceModel(self.pack.folder, wished, config.face_score)
+            self.face_model = FaceModel(
+                self.pack.folder, wished, config.face_score, ages=config.ages
+            )
             self.providers += self.face_model.providers
         if self.words is not None:
             from pipeline.captions.tagger import Tagger

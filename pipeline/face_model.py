@@ -25,26 +25,32 @@ FACE_SIDE = 160  # pixels to which a face is brought before its sharpness is mea
 LEAST_THUMB = 40  # pixels of a face in which a look can be told
 MARGIN = 0.1  # round the detector's box
 EYE_LEFT, EYE_RIGHT, NOSE = 0, 1, 2
+NEEDED, AGES = ("detection", "recognition"), "genderage"
+OLDEST = 120
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class FaceModel:
-    """``providers`` are what really runs, not what was wished for."""
+    """``providers`` are what really runs, not what was wished for. With ``ages`` the pack's network
+    for them is asked, too, if it has one.
+    """
 
-    def __init__(self, folder: Path, wished: Sequence[str], least_score: float) -> None:
+    def __init__(
+        self, folder: Path, wished: Sequence[str], least_score: float, *, ages: bool = False
+    ) -> None:
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         from insightface.app import FaceAnalysis
 
         self._app: Any = FaceAnalysis(
             name=str(folder),
-            allowed_modules=["detection", "recognition"],
+            allowed_modules=[*NEEDED, AGES] if ages else [*NEEDED],
             providers=list(wished),
         )
         on_gpu = 0 if CUDA in wished else -1
         self._app.prepare(
             ctx_id=on_gpu, det_thresh=least_score, det_size=(DETECT_SIDE, DETECT_SIDE)
         )
-        if missing := {"detection", "recognition"} - self._app.models.keys():
+        if missing := {*NEEDED} - self._app.models.keys():
             raise ValueError(f"the pack has no network for {', '.join(sorted(missing))}")
         self.providers: tuple[str, ...] = tuple(
             sorted({model.session.get_providers()[0] for model in self._app.models.values()})
@@ -68,7 +74,14 @@ def _face(found: Any, image: Image.Image) -> Face:
         yaw=_yaw(np.asarray(found.kps, np.float64)),
         embedding=np.asarray(found.normed_embedding, np.float16).tobytes(),
         thumb=_thumb(image, box),
+        age=_age(found),
     )
+
+
+def _age(found: Any) -> int | None:
+    """Years; what else that network says of a face is not looked at."""
+    age = found.get("age")
+    return None if age is None else max(0, min(int(age), OLDEST))
 
 
 def _sharpness(image: Image.Image, box: Box) -> float:

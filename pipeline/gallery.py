@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import io
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,10 @@ from pictures.order import View, Wanted
 from pictures.sandbox import Cells
 from pipeline.critic import Critic
 from pipeline.lease import Halt, HaltedError, Lease
-from storage import job_wishes
-from storage.blob_store import LocalBlobs, samples_prefix
+from storage import clock, job_wishes
+from storage.blob_store import samples_prefix
+from storage.blobs import Blobs, StoreError
+from storage.database import Tx
 from storage.job import Job, Samples, Taken
 from trainer import chart, history, outside, scores
 from trainer.run import SAMPLES, Prompt, Sampled
@@ -40,7 +41,7 @@ class Gallery:
 
     job: Job
     lease: Lease
-    blobs: LocalBlobs
+    blobs: Blobs
     cells: Cells
     critic: Critic
     work: Path
@@ -77,6 +78,8 @@ class Gallery:
             await self._draw_chart()
         except HaltedError:
             raise
+        except StoreError as error:
+            log.warning("job %s: its samples have to wait (%s)", self.job.id, error)
         except Exception:
             log.exception("job %s: its samples cannot be shown", self.job.id)
 
@@ -144,9 +147,12 @@ class Gallery:
     async def _show(self, samples: Samples) -> None:
         """Committed first; only then the older ones go."""
         job, old = self.job, self._shown
-        kept = await self.lease.write(
-            lambda tx: job_wishes.save_samples(tx, job.id, job.fence, samples, now=time.time())
-        )
+
+        async def save(tx: Tx) -> bool:
+            now = await clock.now(tx)
+            return await job_wishes.save_samples(tx, job.id, job.fence, samples, now=now)
+
+        kept = await self.lease.write(save)
         if not kept:
             self.lease.stop(Halt.LOST)
         self.lease.check()

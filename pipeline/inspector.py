@@ -7,7 +7,6 @@ done again by another after a while.
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,8 +18,9 @@ from pictures.order import SIDE, Developed, View
 from pictures.sandbox import Cells
 from pipeline.captions.describe import Describe
 from pipeline.eyes import BlindError, Eyes
-from storage import look_store
-from storage.blob_store import LocalBlobs, photo_key
+from storage import clock, look_store
+from storage.blob_store import photo_key
+from storage.blobs import Blobs, StoreError
 from storage.database import Database
 from storage.worker_store import SEES_TAGS
 
@@ -37,7 +37,7 @@ class Inspector:
     def __init__(
         self,
         database: Database,
-        blobs: LocalBlobs,
+        blobs: Blobs,
         cells: Cells,
         eyes: Eyes,
         describe: Describe | None = None,
@@ -70,17 +70,17 @@ class Inspector:
             except DBAPIError as error:
                 log.warning("the database does not answer (%s)", error.orig)
                 await asyncio.sleep(TROUBLE_S)
-            except BlindError as error:
+            except (BlindError, StoreError) as error:
                 log.warning("photos cannot be looked at: %s", error)
                 await asyncio.sleep(TROUBLE_S)
 
     async def look_at_one(self) -> bool:
         """False when nobody waits."""
         async with self._database.read() as tx:
-            if not await look_store.anybody_waits(tx, now=time.time()):
+            if not await look_store.anybody_waits(tx, now=await clock.now(tx)):
                 return False
         async with self._database.write() as tx:
-            sha256 = await look_store.claim(tx, now=time.time(), hold_s=HOLD_S)
+            sha256 = await look_store.claim(tx, now=await clock.now(tx), hold_s=HOLD_S)
         if sha256 is None:
             return False
         shown = await self._show(sha256)
@@ -96,7 +96,7 @@ class Inspector:
     async def _answer(self, sha256: str, said: Mapping[str, Any]) -> None:
         texts = {name: json.dumps(said[name]) if name in said else None for name in SAID}
         async with self._database.write() as tx:
-            await look_store.answer(tx, sha256, now=time.time(), **texts)
+            await look_store.answer(tx, sha256, now=await clock.now(tx), **texts)
 
     async def _put_into_words(
         self, sha256: str, said: Mapping[str, Any], shown: Developed, describe: Describe

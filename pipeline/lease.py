@@ -11,7 +11,8 @@ from typing import Self, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from storage import job_store
+from pipeline.tally import Stage
+from storage import clock, job_store
 from storage.database import Database, Tx
 from storage.job import Job
 from storage.job_store import Renewal
@@ -44,6 +45,7 @@ class Lease:
     def __init__(self, job: Job, database: Database, lease_s: float) -> None:
         self.halt = asyncio.Event()
         self.why: Halt | None = None
+        self.stage = Stage(job.state, time.monotonic())
         self._job = job
         self._database = database
         self._lease_s = lease_s
@@ -142,7 +144,7 @@ class Lease:
                     self._job.id,
                     self._job.fence,
                     lease_s=self._lease_s,
-                    now=time.time(),
+                    now=await clock.now(tx),
                     progress=progress,
                     prepared=prepared,
                 )

@@ -10,7 +10,7 @@ from pipeline.captions.describe import Describe
 from pipeline.crew import Crew
 from pipeline.eyes import Eyes
 from storage.bases import Base
-from storage.blob_store import LocalBlobs
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.job import Failure, Job
 from storage.settings import Settings
@@ -38,7 +38,7 @@ class Shop:
 
     settings: Settings
     database: Database
-    blobs: LocalBlobs
+    blobs: Blobs
     bases: dict[str, Base]
     backend: train.Backend
     cells: Cells

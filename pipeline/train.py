@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.crew import CHUNK_BYTES, Child, Crew, dismiss, end, gone, signal_group, spawn
+from pipeline.crew import CHUNK_BYTES, Child, Crew, Place, dismiss, end, gone, signal_group, spawn
 from storage import host
 from trainer.run import (
     EXIT_RESUMABLE,
@@ -65,7 +65,7 @@ class Order:
     """``home`` is the job's folder, ``lock`` the device's, ``log`` gets the end of what the trainer
     said beside its messages; ``halt`` asks to stop, and ``patience`` is then asked how long a
     checkpoint may take, ``grace_s`` at most. ``drawn`` hears of samples. With a ``crew`` its
-    trainer does the run.
+    trainer does the run. ``network``: it may use the network.
     """
 
     spec: RunSpec
@@ -78,6 +78,7 @@ class Order:
     grace_s: float = math.inf
     crew: Crew | None = None
     drawn: Drawn | None = None
+    network: bool = False
 
 
 async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
@@ -86,9 +87,13 @@ async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     argv = backend.command(order.spec, order.home)
     async with _device(order) as lock:
+        # Of an earlier claim, whose worker is frozen, on another device: it has lost the job.
+        await asyncio.to_thread(end_stray, order.home)
         crew = order.crew if order.spec.devices == 1 else None
         if crew is None:
-            return await _run(_Stream(backend, tell, order.drawn), order, await spawn(argv, lock))
+            place = Place(folder=order.home.absolute(), network=order.network)
+            child = await spawn(argv, lock, place=place)
+            return await _run(_Stream(backend, tell, order.drawn), order, child)
         if (staying := await crew.take(argv[-1])) is not None:
             stream = _Stream(backend, tell, order.drawn)
             outcome = await _run(stream, order, staying, crew)
@@ -109,7 +114,7 @@ async def _run(stream: "_Stream", order: Order, child: Child, crew: Crew | None 
             crew.give_back(child)
         else:
             await dismiss(child)
-        (order.home / PID).unlink(missing_ok=True)
+        _forget(order.home, child.pid)
 
 
 def _note(home: Path, pid: int) -> None:
@@ -117,8 +122,16 @@ def _note(home: Path, pid: int) -> None:
     (home / PID).write_text(f"{pid} {host.started(pid)} {host.boot_id()}\n", encoding="ascii")
 
 
+def _forget(home: Path, pid: int) -> None:
+    """By now it may be a later claim that trains here."""
+    note = home / PID
+    with suppress(OSError):
+        if note.read_text(encoding="ascii").split()[:1] == [str(pid)]:
+            note.unlink()
+
+
 def end_stray(home: Path) -> bool:
-    """End the trainer of a worker that died without it. True: there was one."""
+    """End the trainer of a worker that died or froze and has lost the job. True: there was one."""
     try:
         pid, began, *boot = (home / PID).read_text(encoding="ascii").split()
         number = int(pid)

@@ -7,15 +7,17 @@ from dataclasses import replace
 
 from pictures.sandbox import Cells
 from pictures.verdict import PERSON
-from pipeline import train
+from pipeline import job_logs, train
 from pipeline.backends import chosen
 from pipeline.critic import Critic
 from pipeline.errands import Errands
 from pipeline.gallery import Gallery, taken_of
 from pipeline.lease import Halt, Lease
 from pipeline.shop import AgainError, FailedError, Shop
+from storage import log_files
 from storage.bases import Base
 from storage.job import Failure, Job, Taken
+from trainer import drawing
 from trainer.presets import prompts_for
 from trainer.run import Failed, Finished, RunSpec
 from trainer.run import Failure as Cause
@@ -38,11 +40,12 @@ async def _train(job: Job, shop: Shop, lease: Lease, base: Base, gallery: Galler
     home, use = shop.home(job), chosen(base, shop)
     spec = RunSpec(
         params=job.params,
-        base=base.path,
+        base=base.path.absolute(),
         dataset=home / "dataset",
         output=home / "out" / f"{job.name}.safetensors",
         work=gallery.work,
         prompts=gallery.prompts,
+        sample_at=drawing.shares(job.params),
         scores_wait_s=SCORES_WAIT_S if gallery.critic.sees else 0.0,
         extra=use.extra,
     )
@@ -51,10 +54,11 @@ async def _train(job: Job, shop: Shop, lease: Lease, base: Base, gallery: Galler
         spec=spec,
         home=home,
         lock=shop.lock,
-        log=logs / f"{job.id}.log",
+        log=log_files.whole(logs, job.id),
         halt=lease.halt,
         crew=use.crew,
         drawn=gallery.drawn,
+        network=shop.settings.trainer_network,
         patience=lambda: _patience(lease.why, shop.settings.drain_s),
     )
     async with _shown(gallery):
@@ -66,6 +70,7 @@ async def _train(job: Job, shop: Shop, lease: Lease, base: Base, gallery: Galler
             raise AgainError(f"the device is busy: {error}", counted=False) from error
         finally:
             lease.listen(None)
+            await job_logs.keep(job, shop, order.log)
     lease.check()
     match outcome:
         case Finished(steps=steps, taken=taken):

@@ -7,14 +7,14 @@ trained. A twin that is lost with its worker is made again by another after a wh
 import asyncio
 import logging
 import tempfile
-import time
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from pipeline import artifact
-from storage import job_store, twin_store
-from storage.blob_store import LocalBlobs, artifact_prefix
+from storage import clock, job_store, twin_store
+from storage.blob_store import artifact_prefix
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.job import Artifact, Job
 from storage.shelf import Twin
@@ -30,7 +30,7 @@ HOLD_S = 300.0  # what one twin may take; then another worker tries
 class TwinMaker:
     """``work`` is where files lie until they are published; it is made when it is needed."""
 
-    def __init__(self, database: Database, blobs: LocalBlobs, work: Path) -> None:
+    def __init__(self, database: Database, blobs: Blobs, work: Path) -> None:
         self._database = database
         self._blobs = blobs
         self._work = work
@@ -52,16 +52,16 @@ class TwinMaker:
     async def make_one(self) -> bool:
         """False when nobody waits."""
         async with self._database.read() as tx:
-            if not await twin_store.anybody_waits(tx, now=time.time()):
+            if not await twin_store.anybody_waits(tx, now=await clock.now(tx)):
                 return False
         async with self._database.write() as tx:
-            wish = await twin_store.claim(tx, now=time.time(), hold_s=HOLD_S)
+            wish = await twin_store.claim(tx, now=await clock.now(tx), hold_s=HOLD_S)
             job = await job_store.get(tx, wish[0]) if wish else None
         if wish is None:
             return False
         twin = await self._make(job, job.artifact, wish[1]) if job and job.artifact else None
         async with self._database.write() as tx:
-            wanted = await twin_store.answer(tx, *wish, twin, now=time.time())
+            wanted = await twin_store.answer(tx, *wish, twin, now=await clock.now(tx))
         if twin is not None and not wanted:
             await self._blobs.delete(twin.key)
         return True
@@ -73,10 +73,10 @@ class TwinMaker:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._work, prefix="twin-") as folder:
             target = Path(folder) / "twin.safetensors"
-            source = self._blobs.path(whole.key)
             try:
-                # numpy lets the event loop go on while it computes.
-                made = await asyncio.to_thread(resize.fit, source, target, max_bytes)
+                async with self._blobs.local(whole.key) as source:
+                    # numpy lets the event loop go on while it computes.
+                    made = await asyncio.to_thread(resize.fit, source, target, max_bytes)
                 if made is None:
                     return None
                 checked = await asyncio.to_thread(artifact.check, target, job.params.trigger)

@@ -6,6 +6,7 @@ itself, so that leases are renewed whatever happens.
 
 import asyncio
 import logging
+import os
 import random
 import shutil
 import signal
@@ -14,16 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from arq.worker import Worker, func
-from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from pictures import limits
 from pictures.sandbox import Cells
-from pipeline import artifact, train
+from pipeline import artifact, crew, ear, tally, train
+from pipeline.ability import Ability
 from pipeline.captions.describe import describer
 from pipeline.cards import Cards
-from pipeline.crew import Crew
+from pipeline.crew import Crew, Place
 from pipeline.eyes import Eyes, config_of
 from pipeline.inspector import Inspector
 from pipeline.lease import Halt, Lease
@@ -31,11 +31,20 @@ from pipeline.run import run_job
 from pipeline.shop import Shop
 from pipeline.train import Backend
 from pipeline.twin import TwinMaker
-from storage import bases, doorbell, host, job_release, job_store, worker_store
-from storage.blob_store import LocalBlobs
-from storage.database import Database
+from storage import (
+    bases,
+    clock,
+    host,
+    job_release,
+    job_store,
+    meter_store,
+    one_host,
+    worker_store,
+)
 from storage.job import FINAL, RUNNING, Job
+from storage.log_context import about
 from storage.settings import Settings
+from storage.stores import blobs_of
 from trainer.backends import native
 
 log = logging.getLogger(__name__)
@@ -43,9 +52,9 @@ log = logging.getLogger(__name__)
 BEAT_S = 3.0
 SWEEP_S = (1.0, 2.0)  # jittered, so that many workers do not look at the same moment
 SWEEPS = 10  # in one lease, if that is more often
-HEAR_S = 0.02  # the bell is heard within
-REDIS_PAUSE_S = 1.0
 DATABASE_PAUSE_S = 1.0
+HALF_WRITTEN_S = 86_400.0
+STORE_PATIENCE_S = 120.0  # longer than a store takes to start again
 
 
 class Bench:
@@ -58,19 +67,32 @@ class Bench:
         self.rung = asyncio.Event()
         self.inspector = Inspector(shop.database, shop.blobs, shop.cells, shop.eyes, shop.describe)
         self.cards = Cards()
+        self.ability = Ability(shop.bases, shop.settings.gpu)
         self.owner = host.this_process()
+        self._fault = ""
         self.pause_scale = min(1.0, shop.settings.lease_s / SWEEPS)
 
     async def work(self) -> None:
         """Claim and run until stopped; between jobs wait for the bell or the next look."""
         while not self.stop.is_set():
             self.rung.clear()
-            job = await self.claim()
+            job = await self.claim() if await self._store_is_there() else None
             if job is not None:
-                await self._run(job)
+                with about(job.id):
+                    await self._run(job)
                 continue
             pause = random.uniform(*SWEEP_S) * self.pause_scale
             await _first_of(self.rung.wait(), self.stop.wait(), within_s=pause)
+
+    async def _store_is_there(self) -> bool:
+        """Without its files a job would only be claimed to be given back."""
+        fault = await self.shop.blobs.fault()
+        if fault and fault != self._fault:
+            log.error("no job is claimed, because %s: see `lorabot doctor`", fault)
+        elif self._fault and not fault:
+            log.info("the store of files is there again")
+        self._fault = fault
+        return not fault
 
     async def claim(self) -> Job | None:
         """Free what silent workers held; then the next job, if there is a device for it: one that
@@ -79,18 +101,22 @@ class Bench:
         settings = self.shop.settings
         try:
             async with self.shop.database.write() as tx:
-                await job_release.release_expired(
-                    tx, now=time.time(), max_attempts=settings.max_attempts
-                )
+                now = await clock.now(tx)
+                await job_release.release_expired(tx, now=now, max_attempts=settings.max_attempts)
                 if not train.device_is_free(self.shop.lock):
                     return None
-                return await job_store.claim(
+                job = await job_store.claim(
                     tx,
                     self.owner,
                     lease_s=settings.lease_s,
-                    now=time.time(),
+                    now=now,
+                    bases=self.ability.claims(await worker_store.labels(tx, now=now)),
                     job_id=self.only_job,
+                    most_running=settings.max_running_per_user,
                 )
+                if job is not None:
+                    await meter_store.add(tx, *tally.claimed(job))
+                return job
         except DBAPIError as error:
             log.warning("the database does not answer (%s)", error.orig)
             return None
@@ -124,47 +150,24 @@ class Bench:
         """Say that this worker is alive, for the people who wait."""
         while True:
             with suppress(DBAPIError):
+                gpu = self.shop.settings.gpu
+                cards = [one for one in self.cards.known if gpu is None or one.number == gpu]
+                await self.ability.measure(cards)
                 async with self.shop.database.write() as tx:
                     await worker_store.beat(
                         tx,
                         self.owner.name,
                         self.owner.host,
-                        [*sorted(self.shop.bases), *self.inspector.labels],
-                        now=time.time(),
-                        cards=self.cards.known,
+                        [*self.ability.labels, *self.inspector.labels],
+                        now=await clock.now(tx),
+                        cards=cards,
                     )
             await asyncio.sleep(BEAT_S)
 
-    async def listen(self, url: str) -> None:
-        """Hear the bell through arq. Redis may be killed, wiped or absent: then it rings later."""
-
-        async def ring(_: dict[Any, Any]) -> None:
-            self.rung.set()
-            self.inspector.rung.set()
-
-        while True:
-            ear = Worker(
-                functions=[func(ring, name=doorbell.RING, keep_result=0, max_tries=1)],  # type: ignore[arg-type]  # it is a coroutine function
-                queue_name=doorbell.QUEUE,
-                redis_settings=doorbell.redis_settings(url),
-                handle_signals=False,
-                poll_delay=HEAR_S,
-                max_jobs=10,
-                job_serializer=doorbell.serialize,
-                job_deserializer=doorbell.deserialize,
-                health_check_interval=3600,
-                log_results=False,
-            )
-            try:
-                await ear.async_run()
-            except (RedisError, OSError, EOFError) as error:
-                log.info("the doorbell is out of order (%s)", type(error).__name__)
-            finally:
-                # Its own way of closing asks Redis for one more thing, which may not be there.
-                if ear._pool is not None:  # noqa: SLF001
-                    with suppress(RedisError, OSError):
-                        await ear._pool.aclose(close_connection_pool=True)  # noqa: SLF001
-            await asyncio.sleep(REDIS_PAUSE_S)
+    def hear(self) -> None:
+        """The bell."""
+        self.rung.set()
+        self.inspector.rung.set()
 
 
 async def serve(
@@ -175,27 +178,31 @@ async def serve(
     backend: Backend = native,
 ) -> None:
     """Work until ``stop``; with ``only_job`` until that one has been tried."""
-    database = await Database.open(settings.database)
+    database = await one_host.open_here(settings.database, settings.database_patience_s)
     own_limits = limits.load(settings.data_dir)
     shop = Shop(
         settings=settings,
         database=database,
-        blobs=LocalBlobs(settings.data_dir / "blobs"),
+        blobs=blobs_of(settings, patience_s=STORE_PATIENCE_S),
         bases=bases.load(settings.data_dir, settings.bases_file),
         backend=backend,
         cells=Cells(limits=own_limits),
         eyes=Eyes(config_of(settings, own_limits.face_score)),
         limits=own_limits,
         describe=describer(settings),
+        device=settings.gpu or 0,
         crew=_crew(settings, backend) if only_job is None else None,
     )
     bench = Bench(shop, stop, only_job)
-    beside = [asyncio.create_task(bench.beat()), asyncio.create_task(bench.cards.run())]
+    beside = [
+        asyncio.create_task(one)
+        for one in (bench.beat(), bench.cards.run(), one_host.stay(database))
+    ]
     if only_job is None:
         beside.append(asyncio.create_task(bench.inspector.run()))
     if settings.redis_url is not None and only_job is None:
         url = settings.redis_url.get_secret_value()
-        beside.append(asyncio.create_task(bench.listen(url)))
+        beside.append(asyncio.create_task(ear.listen(url, bench.hear)))
     try:
         await bench.tidy_up()
         if only_job is None:
@@ -220,7 +227,8 @@ def _crew(settings: Settings, backend: Backend) -> Crew | None:
     """A trainer that stays, where the backend has one and the operator wants it."""
     if backend is not native or not settings.warm_minutes:
         return None
-    return Crew(native.resident(60 * settings.warm_minutes))
+    place = Place(folder=settings.data_dir / "work", network=settings.trainer_network)
+    return Crew(native.resident(60 * settings.warm_minutes), place)
 
 
 async def _tidy_up(shop: Shop, bench: Bench) -> None:
@@ -233,7 +241,7 @@ async def _tidy_up(shop: Shop, bench: Bench) -> None:
             bench.owner.host,
             bench.owner.boot_id,
             host.alive,
-            now=time.time(),
+            now=await clock.now(tx),
             max_attempts=shop.settings.max_attempts,
         )
     for job_id in freed:
@@ -241,12 +249,13 @@ async def _tidy_up(shop: Shop, bench: Bench) -> None:
     homes = shop.settings.data_dir / "work"
     for home in await asyncio.to_thread(_folders, homes):
         async with shop.database.read() as tx:
-            job = await job_store.get(tx, home.name)
+            state = await job_store.state_of(tx, home.name)
         # A running job's worker lives, perhaps beside us.
-        if (job is None or job.state not in RUNNING) and train.end_stray(home):
+        if state not in RUNNING and train.end_stray(home):
             log.warning("job %s: its trainer was still there; ended", home.name)
-        if job is None or job.state in FINAL:
+        if state is None or state in FINAL:
             await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+    await shop.blobs.sweep_half_written(before=time.time() - HALF_WRITTEN_S)
     if shop.settings.lora_dir is not None:
         await asyncio.to_thread(artifact.sweep, shop.settings.lora_dir)
 
@@ -271,4 +280,6 @@ async def _until_signal(settings: Settings) -> None:
 
 
 def main(settings: Settings) -> None:
+    if settings.gpu is not None:
+        os.environ.update(crew.one_card(settings.gpu, os.environ))
     asyncio.run(_until_signal(settings))

@@ -57,6 +57,19 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What an admin did. ``who`` and ``whom`` are people's or jobs' ids; ``what`` is a word like
+    "ban".
+    """
+
+    at: float
+    who: str
+    what: str
+    whom: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """No new job is taken. ``until`` in seconds since the epoch; None: until somebody ends it."""
 

@@ -16,6 +16,15 @@ async def get(tx: Tx, person: str) -> Member:
     return Member(person=person) if row is None else _member(row)
 
 
+async def at_door(tx: Tx, person: str) -> tuple[Member, frozenset[str]]:
+    """The person, and all whose role stands in the database: both at one look."""
+    wanted = sa.or_(members.c.person == person, members.c.is_admin.is_(True))
+    rows = (await tx.execute(sa.select(members).where(wanted))).mappings().all()
+    own = [_member(row) for row in rows if row["person"] == person]
+    steering = frozenset(str(row["person"]) for row in rows if row["is_admin"])
+    return own[0] if own else Member(person=person), steering
+
+
 async def admins(tx: Tx) -> frozenset[str]:
     """People whose role stands in the database."""
     found = await tx.execute(sa.select(members.c.person).where(members.c.is_admin.is_(True)))
@@ -31,6 +40,19 @@ async def asking(tx: Tx) -> int:
 async def make_admin(tx: Tx, person: str, *, by: str, now: float) -> None:
     member = await get(tx, person)
     await _put(tx, replace(member, is_admin=True, standing=Standing.ALLOWED), by, now)
+
+
+async def dismiss_admin(tx: Tx, person: str, *, others: bool, by: str, now: float) -> bool:
+    """False: nobody else steers, so the role stays. ``others``: there are admins by the settings.
+
+    Held against each other: two admins who dismiss one another at once must not both be gone.
+    """
+    steering = sa.select(members.c.person).where(members.c.is_admin.is_(True)).with_for_update()
+    rest = {row.person for row in await tx.execute(steering)} - {person}
+    if not rest and not others:
+        return False
+    await _put(tx, replace(await get(tx, person), is_admin=False), by, now)
+    return True
 
 
 async def set_standing(tx: Tx, person: str, standing: Standing, *, by: str, now: float) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage import migrate
+from storage import migrate, one_hop, postgres
 
 Tx = AsyncConnection
+READERS = 4
 
 PRAGMAS = (
     "PRAGMA busy_timeout = 30000",  # first, so that the others wait too
@@ -31,26 +32,42 @@ class Database:
         self._writing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str) -> "Database":
-        """Migrate if need be, under a lock, then open."""
-        if make_url(url).get_backend_name() != "sqlite":
-            return await cls._open_postgres(url)
+    async def open(cls, url: str, *, patience_s: float = 0.0) -> "Database":
+        """Migrate if need be, under a lock, then open. ``patience_s`` is for a server that is not
+        there yet.
+        """
+        if postgres.is_postgres(url):
+            return await cls._open_postgres(url, patience_s)
         await asyncio.to_thread(migrate.sqlite_to_newest, make_url(url))
-        writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
-        readers = create_async_engine(url, pool_size=4, max_overflow=0, hide_parameters=True)
+        writer, readers = (
+            create_async_engine(
+                url,
+                pool_size=size,
+                max_overflow=0,
+                hide_parameters=True,
+                connect_args={"async_creator_fn": one_hop.connect},
+            )
+            for size in (1, READERS)
+        )
         for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
             _prepare(engine, begin)
         return cls(writer, readers)
 
     @classmethod
-    async def _open_postgres(cls, url: str) -> "Database":
-        engine = create_async_engine(url, hide_parameters=True)
+    async def _open_postgres(cls, url: str, patience_s: float) -> "Database":
+        database = cls(*postgres.engines(url))
         try:
-            await migrate.postgres_to_newest(engine)
+            await postgres.wait_for(database._writer, patience_s)
+            await migrate.postgres_to_newest(database._writer)
         except BaseException:
-            await engine.dispose()
+            await database.close()
             raise
-        return cls(engine, engine)
+        return database
+
+    @property
+    def is_shared(self) -> bool:
+        """Several machines may work with it."""
+        return self._writer.dialect.name == "postgresql"
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:

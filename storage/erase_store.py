@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage import access_store, library_store, retention_store, twin_store
+from storage import (
+    access_store,
+    exhibit_store,
+    library_store,
+    mark_store,
+    nudge_store,
+    preference_store,
+    retention_store,
+    twin_store,
+)
 from storage.database import Tx
 from storage.job import RUNNING, JobState
 from storage.job_store import many, values
@@ -81,7 +90,11 @@ async def erase(tx: Tx, one: Leaving, drafts: Collection[str], photos: Collectio
         await tx.execute(table.delete().where(table.c.chat.in_(chats)))
     await tx.execute(inbox.delete().where(inbox.c.done.is_(True), _about(one.person)))
     await tx.execute(consents.delete().where(consents.c.person == one.person))
+    await preference_store.forget(tx, one.person)
+    await mark_store.forget(tx, chats)
+    await nudge_store.forget(tx, chats)
     await access_store.forget(tx, one.person)
+    await exhibit_store.take_down_all(tx, one.person)
     await tx.execute(people.delete().where(people.c.id == one.person))
     await tx.execute(leaving.delete().where(leaving.c.person == one.person))
     return Erased(tuple(free), (*ids, *drafts))

@@ -8,6 +8,7 @@ from pathlib import Path
 from storage.job_store import Owner
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+NUMBERING = Path("/proc/self/ns/pid")
 STARTED_FIELD = 19  # of /proc/<pid>/stat after the name: the start time in clock ticks
 
 
@@ -37,6 +38,16 @@ def alive(pid: int, began: int) -> bool:
     return not began or started(pid) == began
 
 
+@cache
+def numbering() -> str:
+    """Within which processes have their numbers, as each container has its own; empty: unknown."""
+    try:
+        return str(NUMBERING.readlink())
+    except OSError:
+        return ""
+
+
 def this_process() -> Owner:
     pid, host = os.getpid(), socket.gethostname()
-    return Owner(name=f"{host}:{pid}", host=host, boot_id=boot_id(), pid=pid, started=started(pid))
+    boot = f"{boot_id()} {numbering()}".strip()
+    return Owner(name=f"{host}:{pid}", host=host, boot_id=boot, pid=pid, started=started(pid))

@@ -41,6 +41,14 @@ async def done(tx: Tx, platform: str, update_id: str) -> None:
     await tx.execute(handled.values(done=True, body=""))
 
 
+async def settle(tx: Tx, platform: str, update_id: str) -> bool:
+    """Handled, in the transaction of its effect; False: it was handled before."""
+    handled = inbox.update().where(
+        inbox.c.platform == platform, inbox.c.update_id == update_id, inbox.c.done.is_(False)
+    )
+    return (await tx.execute(handled.values(done=True, body=""))).rowcount == 1
+
+
 async def last_update_id(tx: Tx, platform: str) -> int | None:
     highest = sa.select(sa.func.max(sa.cast(inbox.c.update_id, sa.BigInteger)))
     return (await tx.execute(highest.where(inbox.c.platform == platform))).scalar()

@@ -18,6 +18,9 @@ CLASS_WORDS = {"person": "person", "character": "character", "style": "style", "
 MIN_PHOTOS = 8
 MAX_PHOTOS = 25
 MAX_ATTEMPTS = 3
+# What a worker must know to do today's jobs right. Raise it together with a change of params,
+# photos or wishes that an older worker would refuse or take wrongly: it leaves such jobs to others.
+SPEC = 1
 
 Args = Mapping[str, str | int | float]
 NO_ARGS: Args = {}
@@ -134,6 +137,19 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SavedStep:
+    """Another version of a finished file, published beside it: as it was after ``step``.
+    ``likeness`` 0..1 of its samples to the photos, where that was measured.
+    """
+
+    step: int
+    key: str
+    sha256: str
+    file_bytes: int
+    likeness: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """``code`` is a text key of `fail.*` for the person; ``detail`` is for the admin."""
 
@@ -151,7 +167,8 @@ class Job:
     folder, empty when there is none. ``status_ref`` and ``result_ref`` are a frontend's own names
     of the two messages; ``samples_ref`` is the grid that is shown, and behind a bar its message's.
     ``chart`` is a picture's key; ``asked_samples`` counts how often the person asked for samples
-    now, ``asked_finish`` that the training is to end with what there is.
+    now, ``asked_finish`` that the training is to end with what there is. ``saved`` are other
+    versions of the file.
     """
 
     id: str
@@ -182,6 +199,7 @@ class Job:
     samples_ref: str = ""
     chart: str = ""
     taken: Taken | None = None
+    saved: tuple[SavedStep, ...] = ()
     asked_samples: int = 0
     asked_finish: bool = False
     started_at: float | None = None

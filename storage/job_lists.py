@@ -5,32 +5,27 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
+from storage import job_line
 from storage.database import Tx
-from storage.job import RUNNING, Job, JobState
-from storage.job_store import claim_order, many, values
-from storage.schema import jobs
+from storage.job import Job, JobState
+from storage.job_store import many, values
+from storage.schema import DELIVERING, DONE, RUNS, jobs
 
+SHOWN = 50  # of the line: nobody reads further
 RECENT = 20  # finished jobs that an estimate looks back on
 
 
 async def place(tx: Tx, job_id: str) -> int | None:
     """1 is next; None: it does not wait."""
-    waiting = await _waiting_ids(tx)
-    return waiting.index(job_id) + 1 if job_id in waiting else None
+    return (await job_line.places(tx, [job_id])).get(job_id)
 
 
-async def _waiting_ids(tx: Tx) -> list[str]:
-    waiting = (
-        sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED.value).order_by(*claim_order())
-    )
-    return [row.id for row in await tx.execute(waiting)]
-
-
-async def line(tx: Tx) -> list[Job]:
-    """Running first, then waiting in the order of their claims."""
-    running = sa.select(jobs).where(jobs.c.state.in_(values(RUNNING))).order_by(jobs.c.started_at)
-    waiting = sa.select(jobs).where(jobs.c.state == JobState.QUEUED.value).order_by(*claim_order())
-    return await many(tx, running) + await many(tx, waiting)
+async def line(tx: Tx, *, limit: int = SHOWN) -> list[Job]:
+    """Running first, then the first ``limit`` that wait, in the order of their claims."""
+    running = sa.select(jobs).where(RUNS).order_by(jobs.c.started_at)
+    ids = [one.id for one in await job_line.first(tx, limit=limit)]
+    waiting = await many(tx, sa.select(jobs).where(jobs.c.id.in_(ids)))
+    return await many(tx, running) + sorted(waiting, key=lambda job: ids.index(job.id))
 
 
 async def of_person(tx: Tx, person: str, *, limit: int = 20) -> list[Job]:
@@ -46,8 +41,7 @@ async def unsent(tx: Tx, platforms: Collection[str], *, limit: int = 100) -> lis
 
 async def delivering(tx: Tx, platforms: Collection[str], *, limit: int = 100) -> list[Job]:
     """Jobs of these networks whose file has yet to reach its chat, whatever that shows."""
-    there = jobs.c.state == JobState.DELIVERING.value
-    waiting = sa.select(jobs).where(there, _of(platforms))
+    waiting = sa.select(jobs).where(DELIVERING, _of(platforms))
     return await many(tx, waiting.order_by(jobs.c.updated_at).limit(limit))
 
 
@@ -60,7 +54,7 @@ async def typical_seconds(tx: Tx, base_model: str) -> float | None:
     """Median time from start to done of the last jobs on this base; None before the first."""
     took = (
         sa.select(jobs.c.finished_at - jobs.c.started_at)
-        .where(jobs.c.base_model == base_model, jobs.c.state == JobState.DONE.value)
+        .where(jobs.c.base_model == base_model, DONE)
         .order_by(jobs.c.id.desc())
         .limit(RECENT)
     )
@@ -90,7 +84,7 @@ async def by_code(tx: Tx, code: str) -> Job | None:
 
 async def running_by_owner(tx: Tx) -> dict[str, Job]:
     """What each worker has in hand."""
-    held = sa.select(jobs.c.owner, jobs.c.id).where(jobs.c.state.in_(values(RUNNING)))
+    held = sa.select(jobs.c.owner, jobs.c.id).where(RUNS)
     owners = {row.id: row.owner for row in await tx.execute(held) if row.owner}
     found = await many(tx, sa.select(jobs).where(jobs.c.id.in_(list(owners))))
     return {owners[job.id]: job for job in found}

@@ -5,17 +5,17 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from storage.database import Tx
-from storage.job import RUNNING, Failure, JobState
+from storage.job import Failure, JobState
 from storage.job_row import text_of
-from storage.job_store import FREE, step, values
-from storage.schema import jobs
+from storage.job_store import FREE, step
+from storage.schema import RUNS, jobs
 
 POISON = Failure(code="fail.poison")
 
 
 async def release_expired(tx: Tx, *, now: float, max_attempts: int) -> list[str]:
     """Jobs whose worker went silent: back to the queue, or to an end."""
-    silent = sa.and_(jobs.c.state.in_(values(RUNNING)), jobs.c.lease_until < now)
+    silent = sa.and_(RUNS, jobs.c.lease_until < now)
     return await _release(tx, silent, now=now, max_attempts=max_attempts)
 
 
@@ -28,14 +28,19 @@ async def release_dead(
     now: float,
     max_attempts: int,
 ) -> list[str]:
-    """A host's leases of processes that are gone, at once: no need to wait them out."""
+    """A host's leases of processes that are gone, at once: no need to wait them out. Where hosts
+    share the database two of them may have one name, so there only the same start of the same
+    machine can tell; the others' leases end by themselves.
+    """
+    shared = tx.dialect.name == "postgresql"
     mine = sa.select(jobs.c.id, jobs.c.owner_boot, jobs.c.owner_pid, jobs.c.owner_started).where(
-        jobs.c.state.in_(values(RUNNING)), jobs.c.owner_host == host
+        RUNS, jobs.c.owner_host == host
     )
     dead = [
         row.id
         for row in await tx.execute(mine)
-        if row.owner_boot != boot_id or not alive(row.owner_pid, row.owner_started)
+        if (row.owner_boot == boot_id or not shared)
+        and (row.owner_boot != boot_id or not alive(row.owner_pid, row.owner_started))
     ]
     if not dead:
         return []

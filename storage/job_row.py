@@ -6,7 +6,18 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from storage.job import Artifact, Failure, Job, JobState, Photo, Rejection, Samples, Taken
+from storage.job import (
+    SPEC,
+    Artifact,
+    Failure,
+    Job,
+    JobState,
+    Photo,
+    Rejection,
+    Samples,
+    SavedStep,
+    Taken,
+)
 from trainer.params import TrainParams
 from trainer.run import Phase, Progress
 
@@ -44,6 +55,7 @@ _JSON = (
     "failure",
     "samples",
     "taken",
+    "saved",
 )
 
 
@@ -63,6 +75,7 @@ def to_row(job: Job) -> dict[str, Any]:
         "family": job.params.family,
         "state": job.state.value,
         "updated_at": job.created_at,
+        "spec": SPEC,
         **{name: text_of(getattr(job, name)) for name in _JSON},
     }
 
@@ -79,6 +92,7 @@ def to_job(row: RowMapping) -> Job:
         failure=Failure(**json.loads(row["failure"])) if row["failure"] else None,
         samples=samples_of(row["samples"]),
         taken=Taken(**json.loads(row["taken"])) if row["taken"] else None,
+        saved=tuple(SavedStep(**one) for one in json.loads(row["saved"])),
     )
 
 

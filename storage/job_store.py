@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage import pause_store
+from storage import job_line, pause_store
 from storage.database import Tx
 from storage.job import (
     FINAL,
@@ -17,11 +17,15 @@ from storage.job import (
     Job,
     JobState,
     Rejection,
+    SavedStep,
     Taken,
 )
 from storage.job_row import text_of, to_job, to_row
-from storage.schema import jobs
+from storage.schema import QUEUED, jobs
 from trainer.run import Progress
+
+CLAIMS = 0x6C6F7262  # Postgres' advisory lock of whoever claims; any number that is ours
+AT_HAND = 3  # candidates, should the first be held by somebody
 
 FREE = dict.fromkeys(
     ("lease_until", "owner", "owner_host", "owner_boot", "owner_pid", "owner_started")
@@ -65,45 +69,36 @@ async def get(tx: Tx, job_id: str) -> Job | None:
     return found[0] if found else None
 
 
-def claim_order() -> tuple[Any, ...]:
-    """Priority first, then whoever has fewest jobs running, then age."""
-    other = jobs.alias()
-    running = (
-        sa.select(sa.func.count())
-        .where(other.c.person == jobs.c.person, other.c.state.in_(values(RUNNING)))
-        .scalar_subquery()
-    )
-    return jobs.c.priority.desc(), running, jobs.c.created_at, jobs.c.id
+async def state_of(tx: Tx, job_id: str) -> JobState | None:
+    """Also of a job that this version cannot read."""
+    found = (await tx.execute(sa.select(jobs.c.state).where(jobs.c.id == job_id))).scalar()
+    return None if found is None else JobState(found)
 
 
-async def claim(
+async def claim(  # noqa: PLR0913  what a worker may say of itself
     tx: Tx,
     owner: Owner,
     *,
     lease_s: float,
     now: float,
-    families: frozenset[str] | None = None,
+    bases: Collection[str] | None = None,
     job_id: str | None = None,
+    most_running: int = 0,
 ) -> Job | None:
-    """Take the best job that waits. One with a published artifact only needs its copy. In a pause
-    nothing is taken, except what somebody at this machine asks for by its id.
+    """Take the best job that waits and that a worker with these ``bases`` can do; nobody gets more
+    than ``most_running`` at once, if that is set. One with a published artifact only needs its
+    copy. In a pause nothing is taken, except what somebody at this machine asks for by its id.
     """
-    best = sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED.value)
     if job_id is None:
-        best = best.where(~pause_store.holds(now))
-    if families is not None:
-        best = best.where(jobs.c.family.in_(sorted(families)))
-    if job_id is not None:
-        best = best.where(jobs.c.id == job_id)
-    best = best.order_by(*claim_order()).limit(1)
-    if tx.dialect.name == "postgresql":
-        best = best.with_for_update(skip_locked=True, of=jobs)
+        job_id = await _best(tx, bases, most_running, now)
+    if job_id is None:
+        return None
     entered = sa.case(
         (jobs.c.artifact.is_not(None), JobState.COPYING.value), else_=JobState.PREPARING.value
     )
     taken = (
         jobs.update()
-        .where(jobs.c.id == best.scalar_subquery(), jobs.c.state == JobState.QUEUED.value)
+        .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED.value)
         .values(
             state=entered,
             fence=jobs.c.fence + 1,
@@ -124,6 +119,21 @@ async def claim(
     )
     found = await many(tx, taken)
     return found[0] if found else None
+
+
+async def _best(tx: Tx, bases: Collection[str] | None, most_running: int, now: float) -> str | None:
+    """The job to be claimed, locked until this transaction ends."""
+    if tx.dialect.name == "postgresql":
+        # One after another, in a moment each: what somebody just took counts for the next.
+        await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIMS)))
+    if (await tx.execute(sa.select(pause_store.holds(now)))).scalar_one():
+        return None
+    found = await job_line.first(tx, limit=AT_HAND, bases=bases, most_running=most_running)
+    ids = [one.id for one in found] or await job_line.published(tx, limit=AT_HAND)
+    # One that somebody else is about to change, like a cancel, is left to them.
+    free = sa.select(jobs.c.id).where(jobs.c.id.in_(ids), QUEUED)
+    locked = await tx.execute(free.with_for_update(skip_locked=True))
+    return min((row.id for row in locked), key=ids.index, default=None)
 
 
 async def renew(  # noqa: PLR0913  what a renewal may carry
@@ -203,10 +213,13 @@ def step(now: float) -> dict[str, Any]:
     return {"version": jobs.c.version + 1, "updated_at": now}
 
 
-async def save_artifact(tx: Tx, job_id: str, fence: int, artifact: Artifact) -> bool:
-    """Published: from here on a later claim only copies."""
-    saved = jobs.update().where(held(job_id, fence)).values(artifact=text_of(artifact))
-    return (await tx.execute(saved)).rowcount == 1
+async def save_artifact(
+    tx: Tx, job_id: str, fence: int, artifact: Artifact, saved: tuple[SavedStep, ...] = ()
+) -> bool:
+    """Published: from here on a later claim only copies. ``saved`` lie beside it."""
+    made = {"artifact": text_of(artifact), "saved": text_of(saved)}
+    published = jobs.update().where(held(job_id, fence)).values(made)
+    return (await tx.execute(published)).rowcount == 1
 
 
 async def requeue(tx: Tx, job_id: str, fence: int, *, now: float, counted: bool) -> bool:
@@ -231,15 +244,21 @@ async def requeue(tx: Tx, job_id: str, fence: int, *, now: float, counted: bool)
 
 async def request_cancel(tx: Tx, job_id: str, *, now: float) -> JobState | None:
     """A waiting job is cancelled at once, a running one is told; the state it is in afterwards."""
-    waits = values({JobState.QUEUED, JobState.HELD})
-    waiting = sa.and_(jobs.c.id == job_id, jobs.c.state.in_(waits))
-    await tx.execute(
+    waits = jobs.c.state.in_(values({JobState.QUEUED, JobState.HELD}))
+    runs = jobs.c.state.in_(values(RUNNING))
+    # One statement: between two of them it could be claimed, or given back.
+    told = (
         jobs.update()
-        .where(waiting)
-        .values(state=JobState.CANCELLED.value, finished_at=now, **step(now))
+        .where(jobs.c.id == job_id, sa.or_(waits, runs))
+        .values(
+            state=sa.case((waits, JobState.CANCELLED.value), else_=jobs.c.state),
+            finished_at=sa.case((waits, now), else_=jobs.c.finished_at),
+            version=jobs.c.version + sa.case((waits, 1), else_=0),
+            updated_at=sa.case((waits, now), else_=jobs.c.updated_at),
+            cancel_requested=sa.or_(runs, jobs.c.cancel_requested),
+        )
     )
-    running = sa.and_(jobs.c.id == job_id, jobs.c.state.in_(values(RUNNING)))
-    await tx.execute(jobs.update().where(running).values(cancel_requested=True))
+    await tx.execute(told)
     job = await get(tx, job_id)
     return None if job is None else job.state
 

@@ -65,7 +65,7 @@ async def doom(tx: Tx, job: Job, *, with_copy: bool) -> None:
         doomed.insert().values(job_id=job.id, sha256=job.artifact.sha256, copied_to=copied_to)
     )
     ended = jobs.update().where(jobs.c.id == job.id)
-    await tx.execute(ended.values(artifact=None, samples=None, chart=""))
+    await tx.execute(ended.values(artifact=None, samples=None, chart="", saved="[]"))
     await twin_store.forget(tx, job.id)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-HEAD = "0006"
+HEAD = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = 0x6C6F7261  # any number, as long as it is ours: Postgres' advisory lock
 
@@ -39,6 +39,9 @@ def sqlite_to_newest(url: URL) -> None:
 async def postgres_to_newest(engine: AsyncEngine) -> None:
     """The same through the driver that the program itself uses; the lock ends with the commit."""
     async with engine.begin() as connection:
+        # To wait for another process, or to rewrite a large table, may take its time.
+        await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         if not await connection.run_sync(_is_newest):
             await connection.run_sync(_upgrade)
@@ -49,11 +52,19 @@ def _is_newest(connection: sa.Connection) -> bool:
         return False
     found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     if found is not None and found > HEAD:
-        raise NewerSchemaError(f"schema {found}, this version knows {HEAD}")
+        raise NewerSchemaError(
+            f"The database has schema {found}, and this version knows {HEAD}: it was written by a "
+            "newer lorabot. Update this one."
+        )
     return found == HEAD
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def to_version(connection: sa.Connection, version: str) -> None:
+    """An empty database as that version made it; the rest comes with the next start."""
+    _upgrade(connection, version)
+
+
+def _upgrade(connection: sa.Connection, version: str = "head") -> None:
     # Imported only when there is something to do: it costs time and memory.
     from alembic import command
     from alembic.config import Config
@@ -61,7 +72,7 @@ def _upgrade(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)
 
 
 @contextmanager

@@ -44,3 +44,9 @@ async def choose_language(tx: Tx, person: str, language: str) -> None:
     """What the client says counts no more; empty: it does again."""
     chosen = people.update().where(people.c.id == person)
     await tx.execute(chosen.values(chosen=language))
+
+
+async def chosen_language(tx: Tx, person: str) -> str:
+    """Empty where nothing was chosen."""
+    chosen = sa.select(people.c.chosen).where(people.c.id == person)
+    return str((await tx.execute(chosen)).scalar_one_or_none() or "")

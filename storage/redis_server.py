@@ -6,6 +6,7 @@ It keeps nothing on disk, because nothing that matters is in it.
 import asyncio
 import importlib.util
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -26,6 +27,7 @@ STOP_S = 5.0
 CANCEL_S = 1.0
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 10.0
+PASSED_ON = ("PATH", "LANG", "PYTHONPATH", "VIRTUAL_ENV")  # no token is its business
 
 
 def find_binary() -> Path | None:
@@ -101,6 +103,7 @@ class RedisServer:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             start_new_session=True,
         )
         await self._answers()

@@ -7,6 +7,13 @@ UNSENT = sa.text("sent_version < version")
 UNSEEN = sa.text("seen_at IS NULL")
 UNMADE = sa.text("made_at IS NULL")
 WAITING = sa.text("sent_at IS NULL")
+# Written out: a parameter in its place would keep the database from seeing that the index serves.
+QUEUED = sa.text("state = 'queued'")
+DONE = sa.text("state = 'done'")
+RUNS = sa.text("state IN ('copying', 'preparing', 'training')")
+DELIVERING = sa.text("state = 'delivering'")
+PUBLISHED = sa.text("state = 'queued' AND artifact IS NOT NULL")
+FIRST = sa.text("priority DESC")
 
 jobs = sa.Table(
     "jobs",
@@ -40,6 +47,7 @@ jobs = sa.Table(
     sa.Column("samples_ref", sa.Text, nullable=False),
     sa.Column("chart", sa.Text, nullable=False),
     sa.Column("taken", sa.Text),
+    sa.Column("saved", sa.Text, nullable=False, server_default="[]"),
     sa.Column("asked_samples", sa.Integer, nullable=False),
     sa.Column("asked_finish", sa.Boolean, nullable=False),
     sa.Column("photos_gone", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -54,7 +62,27 @@ jobs = sa.Table(
     sa.Column("owner_boot", sa.Text),
     sa.Column("owner_pid", sa.Integer),
     sa.Column("owner_started", sa.Integer),
-    sa.Index("jobs_by_state", "state", "priority", "created_at"),
+    # What a worker must know to do it right; an older one leaves it to others.
+    sa.Column("spec", sa.Integer, nullable=False, server_default="1"),
+    sa.Index(
+        "jobs_running", "state", "person", "lease_until", sqlite_where=RUNS, postgresql_where=RUNS
+    ),
+    sa.Index("jobs_delivering", "updated_at", sqlite_where=DELIVERING, postgresql_where=DELIVERING),
+    # The line, with all that a claim asks: it need not look at the rows that it passes.
+    sa.Index(
+        "jobs_line",
+        *(FIRST, "created_at", "id", "person", "base_model", "spec", "state"),
+        sqlite_where=QUEUED,
+        postgresql_where=QUEUED,
+    ),
+    sa.Index(
+        "jobs_line_of",
+        *("person", FIRST, "created_at", "id", "base_model", "spec", "state"),
+        sqlite_where=QUEUED,
+        postgresql_where=QUEUED,
+    ),
+    sa.Index("jobs_published", "id", sqlite_where=PUBLISHED, postgresql_where=PUBLISHED),
+    sa.Index("jobs_done", "base_model", "id", sqlite_where=DONE, postgresql_where=DONE),
     sa.Index("jobs_by_person", "person", "state"),
     sa.Index("jobs_unsent", "updated_at", sqlite_where=UNSENT, postgresql_where=UNSENT),
 )
@@ -124,6 +152,16 @@ workers = sa.Table(
     sa.Column("labels", sa.Text, nullable=False),
     sa.Column("seen_at", sa.Float, nullable=False),
     sa.Column("cards", sa.Text, nullable=False),
+)
+
+# Machines on which a bot or a worker runs, by their boot: SQLite is for one of them.
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("boot", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("beats", sa.Integer, nullable=False),
+    sa.Column("seen_at", sa.Float, nullable=False),
 )
 
 # What is known of an upload, by its content: a first look at once, faces and words from a worker.
@@ -259,4 +297,69 @@ letters = sa.Table(
     sa.Column("person", sa.Text, primary_key=True),
     sa.Column("sent_at", sa.Float),
     sa.Index("letters_waiting", "announcement", sqlite_where=WAITING, postgresql_where=WAITING),
+)
+
+# What a person set once and for all.
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("base_model", sa.Text, nullable=False),
+    sa.Column("quality", sa.Text, nullable=False),
+    sa.Column("tool", sa.Text, nullable=False),
+    sa.Column("pings", sa.Text, nullable=False),
+    sa.Column("samples", sa.Boolean, nullable=False),
+)
+
+# Which message of a chat brought which photo, and which mark stands under it.
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("chat", sa.Text, primary_key=True),
+    sa.Column("message", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("shown", sa.Text, nullable=False),
+    sa.Column("got_at", sa.Float, nullable=False),
+)
+
+# What is counted for /metrics, and survives every process: numbers, and nobody's names.
+meters = sa.Table(
+    "meters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("labels", sa.Text, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+)
+
+# Small letters that go out once: a draft that waits, a model that is asked about; and the answer.
+nudges = sa.Table(
+    "nudges",
+    metadata,
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("about", sa.Text, primary_key=True),
+    sa.Column("chat", sa.Text, nullable=False),
+    sa.Column("sent_at", sa.Float, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+)
+
+# When jobs of people who were forgotten since were ordered, for a day: by a digest of the person,
+# so that to be forgotten does not begin a new day.
+ordered = sa.Table(
+    "ordered",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("at", sa.Float, primary_key=True),
+)
+
+# Samples that a person shows in public: the message, empty until it is there. ``gone``: its owner
+# took it back, and the message has yet to go.
+exhibits = sa.Table(
+    "exhibits",
+    metadata,
+    sa.Column("job_id", sa.String(26), primary_key=True),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("ref", sa.Text, nullable=False),
+    sa.Column("gone", sa.Boolean, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
 )

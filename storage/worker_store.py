@@ -1,7 +1,7 @@
 """Which workers are alive, and with which cards: each says so every few seconds."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from storage.schema import workers
 # Labels beside the ids of base models, which have no colon: what a worker sees on photos.
 SEES_FACES = "sees:faces"
 SEES_TAGS = "sees:tags"
+TIGHT = "tight:"  # before the id of a base that is there, but too large for the card
+KNOWS = "spec:"  # before the newest kind of job that it knows
 
 
 async def beat(
@@ -46,6 +48,12 @@ async def labels(tx: Tx, *, now: float, within_s: float = 15) -> frozenset[str]:
     """All that the living workers say they can do."""
     alive = sa.select(workers.c.labels).where(workers.c.seen_at > now - within_s)
     return frozenset(label for row in await tx.execute(alive) for label in json.loads(row.labels))
+
+
+def trainable(labels: Collection[str]) -> frozenset[str]:
+    """Base models that some worker with one of these labels can train, or at least try to."""
+    ids = (one.removeprefix(TIGHT) for one in labels)
+    return frozenset(one for one in ids if ":" not in one)
 
 
 async def computers(tx: Tx, *, now: float, within_s: float = 15) -> list[Computer]:
