@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from pipeline import crew
 from storage import bases
 from storage.settings import Settings
 from trainer.backends.sd_scripts_child import environment, python_of
@@ -51,7 +52,7 @@ async def _probed(python: Path, folder: Path) -> str:
     child = await asyncio.create_subprocess_exec(
         *(str(python), "-c", PROBE, *NEEDED),
         cwd=folder,
-        env=environment("auto"),
+        env=environment("auto", crew.environment()),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

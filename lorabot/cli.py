@@ -5,14 +5,17 @@ import importlib.metadata
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
 
 from lorabot import logs
+from lorabot.seclusion import seclude
 from storage import settings as settings_module
 from storage.bases import DEMO, BasesFileError
+from storage.migrate import NewerSchemaError
+from storage.one_host import SecondHostError
 from storage.settings import Settings
 
 EXIT_CONFIG = 78  # sysexits' EX_CONFIG: starting again would not help
@@ -37,6 +40,10 @@ def _settings() -> Settings:
     return settings
 
 
+def _log(settings: Settings, process: str, file: Path | None = None) -> None:
+    logs.configure(settings.log_level, file=file, form=logs.form_of(settings, process))
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"lorabot {importlib.metadata.version('lorabot')}")
@@ -58,18 +65,25 @@ def up() -> None:
     from lorabot import up as supervisor
 
     settings = _settings()
-    logs.configure(settings.log_level)
+    seclude(settings.data_dir)
+    _log(settings, "up")
     raise typer.Exit(asyncio.run(supervisor.up(settings)))
 
 
 @app.command()
 def bot() -> None:
     """Run the chat side alone: the local web chat, and Telegram where a token is set."""
+    from bot.links import WeakSecretError
     from lorabot import compose
 
     settings = _settings()
-    logs.configure(settings.log_level)
-    raise typer.Exit(asyncio.run(compose.serve_bot(settings)))
+    seclude(settings.data_dir)
+    _log(settings, "bot")
+    try:
+        raise typer.Exit(asyncio.run(compose.serve_bot(settings)))
+    except WeakSecretError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(EXIT_CONFIG) from None
 
 
 @app.command()
@@ -78,7 +92,8 @@ def worker() -> None:
     from pipeline import worker as pipeline_worker
 
     settings = _settings()
-    logs.configure(settings.log_level)
+    seclude(settings.data_dir)
+    _log(settings, "worker")
     pipeline_worker.main(settings)
 
 
@@ -88,7 +103,8 @@ def chat() -> None:
     from lorabot import terminal
 
     settings = _settings()
-    logs.configure(settings.log_level, file=settings.data_dir / "logs" / "chat.log")
+    seclude(settings.data_dir)
+    _log(settings, "chat", file=settings.data_dir / "logs" / "chat.log")
     raise typer.Exit(asyncio.run(terminal.chat(settings)))
 
 
@@ -174,6 +190,59 @@ def doctor(
     raise typer.Exit(examination.report(findings, as_json=as_json))
 
 
+@app.command()
+def health(
+    part: Annotated[str, typer.Argument(help="bot or worker")],
+) -> None:
+    """Say whether the bot or the worker of this machine lives: exit 0 or 1, for health checks."""
+    from lorabot import health as asked
+
+    if part not in set(asked.Part):
+        raise typer.BadParameter("bot or worker")
+    wrong = asked.sick(_settings(), asked.Part(part))
+    if wrong:
+        typer.echo(wrong, err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file that is made, like lorabot.backup.")],
+    photos: Annotated[bool, typer.Option(help="Photos of jobs that have ended.")] = True,
+    artifacts: Annotated[bool, typer.Option(help="Finished models and their samples.")] = True,
+    models: Annotated[bool, typer.Option(help="Networks that were added by `models`.")] = False,
+) -> None:
+    """Save everything into one file, while it runs: database, photos, models, keys, lists."""
+    from lorabot import backup as saving
+
+    choice = saving.Choice(photos=photos, artifacts=artifacts, models=models)
+    try:
+        typer.echo(saving.make(_settings(), file.absolute(), choice))
+    except saving.BackupError as error:
+        _end(error)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `lorabot backup` made.")],
+    check: Annotated[bool, typer.Option("--check", help="Read all of it, write nothing.")] = False,
+) -> None:
+    """Take a backup into an empty DATA_DIR, and into an empty database where it is Postgres."""
+    from lorabot import restore as taking
+    from lorabot.backup import BackupError
+
+    try:
+        typer.echo(taking.check(file) if check else taking.restore(_settings(), file))
+    except BackupError as error:
+        _end(error)
+
+
+def _end(error: Exception) -> NoReturn:
+    """A sentence, and out."""
+    typer.echo(str(error), err=True)
+    raise typer.Exit(1)
+
+
 def main() -> None:
     # Before numpy is loaded: its products here are small, and threads take longer to wake.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -181,5 +250,8 @@ def main() -> None:
         app()
     except BasesFileError as error:
         sys.exit(f"The list of base models is not usable. {error}")
+    except (NewerSchemaError, SecondHostError) as error:
+        typer.echo(error, err=True)
+        sys.exit(EXIT_CONFIG)
     except KeyboardInterrupt:
         os._exit(130)

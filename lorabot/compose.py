@@ -7,12 +7,14 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
+from bot import pulse
 from bot.backroom import Backroom
 from bot.blocklist import Blocklist
 from bot.cards import Cards
 from bot.clerk import Clerk
 from bot.courier import Courier
 from bot.crier import Crier
+from bot.curator import Curator, galleries
 from bot.darkroom import Darkroom
 from bot.dialogue import Dialogue
 from bot.doorkeeper import Doorkeeper
@@ -22,21 +24,25 @@ from bot.frontends.web import PortTakenError, Site, Web
 from bot.janitor import Days, Janitor
 from bot.job_letters import JobLetters
 from bot.librarian import Librarian
-from bot.links import Links, secret_key
 from bot.notifier import Notifier
+from bot.nudger import Nudger
 from bot.packing import Post
 from bot.presenter import Presenter
 from bot.reading import Reader
 from bot.registrar import Registrar
 from bot.reminder import Reminder
+from bot.step_files import StepFiles
 from bot.texts.catalog import speak
+from bot.thinking import Thinker
+from lorabot.networks import links_of, networks, secret_of, webhook_of
+from lorabot.operations import checkup, operations_of
 from pictures import limits
 from pictures.sandbox import Cells
-from storage import bases, inbox_store
-from storage.blob_store import LocalBlobs
+from storage import bases, inbox_store, one_host
 from storage.database import Database
 from storage.doorbell import Doorbell
 from storage.settings import Settings
+from storage.stores import blobs_of
 
 log = logging.getLogger(__name__)
 
@@ -52,20 +58,25 @@ async def serve_bot(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     speak(settings.default_language)
-    database = await Database.open(settings.database)
-    blobs = LocalBlobs(settings.data_dir / "blobs")
+    database = await one_host.open_here(settings.database, settings.database_patience_s)
+    blobs = blobs_of(settings)
     links = links_of(settings)
+    hook = webhook_of(settings)
     site = Site(
         secret=secret_of(settings),
         spool=settings.data_dir / "run" / "uploads",
+        host=settings.web_host,
         port=settings.web_port,
         public_url=settings.public_url,
+        stays=not settings.pictures_go_to,
+        hook=hook,
+        operations=operations_of(settings),
     )
     cells = Cells(limits=limits.load(settings.data_dir))
     web = Web(database, blobs, links, site, cells)
     try:
         address = web.listen()
-        frontends: list[Frontend] = [web, *networks(settings, database)]
+        frontends: list[Frontend] = [web, *networks(settings, database, hook)]
         print(f"lorabot is ready: open {address}/", flush=True)
         await converse(settings, database, frontends, cells, stop)
     except PortTakenError as error:
@@ -75,40 +86,6 @@ async def serve_bot(settings: Settings) -> int:
         await cells.close()
         await database.close()
     return 0
-
-
-def networks(settings: Settings, database: Database) -> list[Frontend]:
-    """The chat networks that have a token. A new one is one more `if` here."""
-    found: list[Frontend] = []
-    if settings.telegram_bot_token is not None:
-        from bot.frontends.telegram import Telegram
-
-        token = settings.telegram_bot_token.get_secret_value()
-        telegram = Telegram(
-            token,
-            database=database,
-            api_url=settings.telegram_api_url,
-            local_server=settings.telegram_local,
-            admins=settings.admin_ids,
-        )
-        found.append(telegram)
-    if settings.discord_bot_token is not None:
-        from bot.frontends.discord import Discord
-
-        token = settings.discord_bot_token.get_secret_value()
-        known = tuple(bases.load(settings.data_dir, settings.bases_file).values())
-        api_url = settings.discord_api_url
-        found.append(Discord(token, api_url=api_url, bases=known, database=database))
-    return found
-
-
-def secret_of(settings: Settings) -> str:
-    given = settings.secret_key
-    return secret_key(settings.data_dir, given.get_secret_value() if given else None)
-
-
-def links_of(settings: Settings) -> Links:
-    return Links(secret_of(settings), settings.link_hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +98,7 @@ class Bot:
     notifier: Notifier
     doorbell: Doorbell
     reminder: Reminder
+    nudger: Nudger
     database: Database
 
     def parts(self) -> list[Coroutine[None, None, None]]:
@@ -131,8 +109,12 @@ class Bot:
             self.dialogue.librarian.run(),
             self.dialogue.registrar.janitor.run(),
             self.reminder.run(),
+            self.nudger.run(),
             self.dialogue.backroom.crier.run(),
+            self.dialogue.backroom.curator.run(),
             forget_updates(self.database),
+            one_host.stay(self.database),
+            pulse.run(),
         ]
         return [*networks, *own]
 
@@ -141,7 +123,7 @@ def assemble(
     settings: Settings, database: Database, frontends: Sequence[Frontend], cells: Cells
 ) -> Bot:
     by_platform = {one.platform: one for one in frontends}
-    blobs = LocalBlobs(settings.data_dir / "blobs")
+    blobs = blobs_of(settings)
     known = bases.load(settings.data_dir, settings.bases_file)
     reader = Reader(bases=tuple(known.values()), settings=settings, limits=cells.limits)
     darkroom = Darkroom(blobs=blobs, cells=cells)
@@ -155,6 +137,7 @@ def assemble(
         blobs=blobs,
         courier=courier,
         cards=Cards(database=database, presenter=presenter, post=post, bases=titles),
+        steps=StepFiles(database=database, presenter=presenter, post=post),
         lora_dir=settings.lora_dir,
     )
     notifier = Notifier(database, reader, presenter, by_platform, courier)
@@ -172,12 +155,15 @@ def assemble(
         presenter=presenter,
         frontends=by_platform,
         days=days,
+        logs=settings.data_dir / "logs",
+        secret=secret_of(settings) if settings.max_jobs_per_day else "",
     )
     exporter = Exporter(database=database, presenter=presenter, post=post)
     registrar = Registrar(janitor=janitor, exporter=exporter, policy=settings.policy_version)
     doorkeeper = Doorkeeper(settings=settings)
     letters = JobLetters(
         database=database,
+        blobs=blobs,
         presenter=presenter,
         frontends=by_platform,
         logs=settings.data_dir / "logs",
@@ -186,17 +172,19 @@ def assemble(
     backroom = Backroom(
         database=database,
         doorkeeper=doorkeeper,
-        clerk=Clerk(doorkeeper=doorkeeper, frontends=by_platform),
+        clerk=Clerk(doorkeeper=doorkeeper, frontends=by_platform, secret=secret_of(settings)),
         presenter=presenter,
         crier=Crier(database, presenter, by_platform),
+        curator=Curator(database=database, presenter=presenter, galleries=galleries(by_platform)),
         letters=letters,
-        checkup=lambda: _checkup(settings),
+        checkup=lambda: checkup(settings),
     )
     dialogue = Dialogue(
         database=database,
         blobs=blobs,
         cells=cells,
         reader=reader,
+        thinker=Thinker(reader=reader, backroom=backroom),
         doorbell=doorbell,
         presenter=presenter,
         notifier=notifier,
@@ -218,16 +206,14 @@ def assemble(
             presenter=presenter,
             frontends=by_platform,
         ),
+        nudger=Nudger(
+            database=database,
+            presenter=presenter,
+            frontends=by_platform,
+            draft_days=settings.draft_days,
+        ),
         database=database,
     )
-
-
-async def _checkup(settings: Settings) -> list[tuple[str, str, str, str]]:
-    """What `lorabot doctor` says, for admins in a chat."""
-    from lorabot import doctor
-
-    found = await doctor.examine(settings)
-    return [(one.health.value, one.what, one.said, one.fix) for one in found]
 
 
 async def forget_updates(database: Database) -> None:

@@ -4,73 +4,35 @@ import asyncio
 import importlib.metadata
 import importlib.util
 import json
-import os
 import shutil
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import typer
 
 from lorabot import checkout, fits
-from lorabot.doctor_networks import PROBE_S, discord, telegram
+from lorabot.doctor_networks import PROBE_S, access, discord, public_address, telegram
+from lorabot.doctor_storage import (
+    data_folder,
+    database,
+    lora_folder,
+    redis,
+    secret_files,
+    store,
+    workers,
+)
 from lorabot.finding import Finding, Health
 from pictures.limits import DEFAULT
-from pipeline import packs
+from pipeline import confined, packs
 from pipeline.eyes import BlindError, Eyes, config_of
-from storage import bases, redis_server
-from storage.database import Database
+from storage import bases
 from storage.settings import Settings
 
-LOW_DISK_BYTES = 5_000_000_000
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-
-
+PATIENCE_S = 60.0  # of one check: the face pack is loaded for its line
+Check = Callable[[Settings], Coroutine[None, None, Finding]]
 EXIT = {Health.OK: 0, Health.WARN: 1, Health.FAIL: 2}
-
-
-async def data_folder(settings: Settings) -> Finding:
-    free = shutil.disk_usage(settings.data_dir).free
-    said = f"{settings.data_dir}, {free / 1e9:.0f} GB free"
-    if not os.access(settings.data_dir, os.W_OK):
-        return Finding("data", Health.FAIL, said, "make DATA_DIR writable for this user")
-    if free < LOW_DISK_BYTES:
-        return Finding("data", Health.WARN, said, "free some space, or move DATA_DIR")
-    return Finding("data", Health.OK, said)
-
-
-async def database(settings: Settings) -> Finding:
-    began = time.perf_counter()
-    try:
-        opened = await Database.open(settings.database)
-        async with opened.write():
-            pass
-        await opened.close()
-    except Exception as error:  # noqa: BLE001  whatever it is, it is what the operator must see
-        fix = "check DATABASE_URL, or the rights of DATA_DIR"
-        return Finding("database", Health.FAIL, type(error).__name__, fix)
-    milliseconds = (time.perf_counter() - began) * 1000
-    return Finding("database", Health.OK, f"opens and can be written ({milliseconds:.0f} ms)")
-
-
-async def redis(settings: Settings) -> Finding:
-    if settings.redis_url is None:
-        if binary := redis_server.find_binary():
-            return Finding("redis", Health.OK, f"built in ({binary.name})")
-        fix = "jobs start a second or two later; REDIS_URL or valkey-server would help"
-        return Finding("redis", Health.WARN, "none", fix)
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
-
-    client = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=PROBE_S)
-    try:
-        await client.ping()
-    except (RedisError, OSError) as error:
-        return Finding("redis", Health.FAIL, type(error).__name__, "check REDIS_URL")
-    finally:
-        await client.aclose()
-    return Finding("redis", Health.OK, "answers")
 
 
 async def trainer(_: Settings) -> Finding:
@@ -81,6 +43,17 @@ async def trainer(_: Settings) -> Finding:
         fix = "on the GPU host install lorabot[train]; a machine for the bot alone needs none"
         return Finding("trainer", Health.WARN, f"no {', '.join(missing)}", fix)
     return Finding("trainer", Health.OK, "torch, diffusers and peft are installed")
+
+
+async def trainer_network(settings: Settings) -> Finding:
+    """Whether what is trained can reach out: base models and libraries are other people's code."""
+    if settings.trainer_network:
+        said, fix = "the trainer may use it (TRAINER_NETWORK)", "unset it if nothing needs it"
+        return Finding("network", Health.WARN, said, fix)
+    if await asyncio.to_thread(confined.is_possible):
+        return Finding("network", Health.OK, "the trainer has none")
+    fix = "allow user namespaces, or cut the worker's container off; libraries are told to stay off"
+    return Finding("network", Health.WARN, "this system cannot take it from the trainer", fix)
 
 
 async def faces(settings: Settings) -> Finding:
@@ -177,40 +150,13 @@ async def sd_scripts(settings: Settings) -> Finding:
     return Finding("sd-scripts", Health.OK if well else Health.FAIL, said, fix)
 
 
-async def lora_folder(settings: Settings) -> Finding:
-    folder = settings.lora_dir
-    if folder is None:
-        fix = "set LORA_DIR to your image generator's LoRA folder"
-        return Finding("lora folder", Health.WARN, "not set", fix)
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        fix = "create it, or make it writable for this user"
-        return Finding("lora folder", Health.FAIL, f"{folder} cannot be written", fix)
-    return Finding("lora folder", Health.OK, str(folder))
-
-
-async def access(settings: Settings) -> Finding:
-    if settings.telegram_bot_token is None and settings.discord_bot_token is None:
-        return Finding("access", Health.OK, "the local page and the terminal")
-    if settings.access == "open" and not settings.max_jobs_per_day:
-        fix = "set ACCESS=invite, or MAX_JOBS_PER_DAY; see docs/admin.md"
-        said = "whoever finds the bot may train, without limits"
-        return Finding("access", Health.WARN, said, fix)
-    return Finding("access", Health.OK, settings.access)
-
-
-async def public_address(settings: Settings) -> Finding:
-    if settings.public_url:
-        return Finding("public url", Health.OK, settings.public_url)
-    if settings.telegram_bot_token is None and settings.discord_bot_token is None:
-        return Finding("public url", Health.OK, "not needed for the local web chat")
-    fix = "set PUBLIC_URL: files too large for a chat (Telegram 50, Discord 10 MB) become links"
-    return Finding("public url", Health.WARN, "not set", fix)
-
-
-CHECKS: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
+CHECKS: tuple[Check, ...] = (
     data_folder,
+    secret_files,
     database,
+    store,
     redis,
+    workers,
     trainer,
     gpu,
     onnxruntime,
@@ -222,12 +168,29 @@ CHECKS: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
     telegram,
     discord,
     access,
+    trainer_network,
     public_address,
 )
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    return [await check(settings) for check in CHECKS]
+async def examine(
+    settings: Settings, checks: Sequence[Check] = CHECKS, *, patience_s: float = PATIENCE_S
+) -> list[Finding]:
+    """All at once, because most of them wait; in their order."""
+    examined = (_examined(check, settings, patience_s) for check in checks)
+    return list(await asyncio.gather(*examined))
+
+
+async def _examined(check: Check, settings: Settings, patience_s: float) -> Finding:
+    """A check that fails or hangs is a finding, too: the others are told all the same."""
+    what = check.__name__.replace("_", " ")
+    try:
+        async with asyncio.timeout(patience_s):
+            return await check(settings)
+    except TimeoutError:
+        return Finding(what, Health.FAIL, "no answer", "it hangs; look there first")
+    except Exception as error:  # noqa: BLE001  whatever it is, it is what the operator must see
+        return Finding(what, Health.FAIL, type(error).__name__, "please report this")
 
 
 def report(findings: list[Finding], *, as_json: bool) -> int:

@@ -58,3 +58,22 @@ async def discord(settings: Settings) -> Finding:
         fix = "Developer Portal > General Information: leave Interactions Endpoint URL empty"
         return Finding("discord", Health.FAIL, "presses and commands go elsewhere", fix)
     return Finding("discord", Health.OK, f"{said.get('name', '?')}, no privileged intents")
+
+
+async def access(settings: Settings) -> Finding:
+    if settings.telegram_bot_token is None and settings.discord_bot_token is None:
+        return Finding("access", Health.OK, "the local page and the terminal")
+    if settings.access == "open" and not settings.max_jobs_per_day:
+        fix = "set ACCESS=invite, or MAX_JOBS_PER_DAY; see docs/admin.md"
+        said = "whoever finds the bot may train, without limits"
+        return Finding("access", Health.WARN, said, fix)
+    return Finding("access", Health.OK, settings.access)
+
+
+async def public_address(settings: Settings) -> Finding:
+    if settings.public_url:
+        return Finding("public url", Health.OK, settings.public_url)
+    if settings.telegram_bot_token is None and settings.discord_bot_token is None:
+        return Finding("public url", Health.OK, "not needed for the local web chat")
+    fix = "set PUBLIC_URL: files too large for a chat (Telegram 50, Discord 10 MB) become links"
+    return Finding("public url", Health.WARN, "not set", fix)

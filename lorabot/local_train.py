@@ -18,10 +18,12 @@ from pictures.look import Refused
 from pictures.sandbox import Cells
 from pipeline import worker
 from storage import bases, job_store
-from storage.blob_store import LocalBlobs, photo_key
+from storage.blob_store import photo_key
+from storage.blobs import StoreError
 from storage.database import Database
 from storage.job import CLASS_WORDS, FINAL, MAX_PHOTOS, MIN_PHOTOS, Job, JobState, Photo, new_id
 from storage.settings import Settings
+from storage.stores import blobs_of
 from trainer.presets import params_for
 
 PLATFORM = "cli"
@@ -45,7 +47,7 @@ async def train(settings: Settings, order: Order) -> int:
     try:
         job = await _place(settings, order, database, screen)
         return await _follow(settings, job, database, screen)
-    except (OrderError, ValueError) as error:
+    except (OrderError, StoreError, ValueError) as error:
         screen.print(str(error), markup=False)
         return EXIT_USAGE
     finally:
@@ -86,7 +88,7 @@ async def _place(settings: Settings, order: Order, database: Database, screen: C
 
 async def _keep_photos(settings: Settings, path: Path, screen: Console) -> tuple[Photo, ...]:
     catalog = Catalog.load("en")
-    blobs = LocalBlobs(settings.data_dir / "blobs")
+    blobs = blobs_of(settings)
     source = await asyncio.to_thread(Source.open, path)
     photos = await asyncio.to_thread(source.photos, screen)
     kept: list[Photo] = []
@@ -171,9 +173,9 @@ async def _say_end(settings: Settings, job: Job, database: Database, screen: Con
         return EXIT_FAILED
     async with database.write() as tx:
         await job_store.delivered(tx, job.id, now=time.time())
-    path = LocalBlobs(settings.data_dir / "blobs").path(job.artifact.key)
+    place = blobs_of(settings).place(job.artifact.key)
     if job.copied_to and settings.lora_dir is not None:
-        path = settings.lora_dir / job.copied_to
-    screen.print(f"Ready: {path}", markup=False, soft_wrap=True)
+        place = str(settings.lora_dir / job.copied_to)
+    screen.print(f"Ready: {place}", markup=False, soft_wrap=True)
     screen.print(f"Trigger word: {job.params.trigger}", markup=False)
     return 0

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.cards import Cards
 from storage.die_with_parent import under
 from storage.redis_server import RedisServer
 from storage.settings import Settings
@@ -107,6 +108,17 @@ async def up(settings: Settings) -> int:
         return 1
 
 
+async def places(settings: Settings) -> list[dict[str, str]]:
+    """What each worker adds to its environment: where there are several cards, the number of its
+    own. As many as there are cards, unless WORKERS says otherwise.
+    """
+    count = len(await Cards().ask()) if settings.gpu is None else 1
+    wanted = settings.workers or max(1, count)
+    if wanted == 1:
+        return [{}]
+    return [{"GPU": str(number)} for number in range(wanted)]
+
+
 async def _run(settings: Settings, stop: asyncio.Event) -> int:
     environment = dict(os.environ)
     redis = None
@@ -115,7 +127,10 @@ async def _run(settings: Settings, stop: asyncio.Event) -> int:
         if path := await redis.start():
             environment["REDIS_URL"] = f"unix://{path}"
     try:
-        kept = await asyncio.gather(*(keep(name, environment, stop) for name in ("bot", "worker")))
+        workers = [environment | own for own in await places(settings)]
+        kept = await asyncio.gather(
+            keep("bot", environment, stop), *(keep("worker", own, stop) for own in workers)
+        )
     finally:
         if redis is not None:
             await redis.stop()
