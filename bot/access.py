@@ -33,9 +33,10 @@ def gate(conversation: Conversation, event: Event, facts: Facts) -> Step | None:
     if _claims(event, door.claim):
         known = (MakeAdmin(), Note("claim", facts.person))
         return conversation, (*known, Show(_welcome("access.admin_now")))
-    if door.admits:
-        return None
-    if _is_always_possible(event):
+    if facts.in_group:
+        # Whoever is not let in is told so in private.
+        return None if door.admits else (conversation, ())
+    if door.admits or _is_always_possible(event):
         return None
     if door.standing is Standing.BANNED:
         return conversation, _say("access.banned")

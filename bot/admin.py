@@ -5,7 +5,14 @@ Who is an admin is read anew for each update, so an old button is worth no more 
 
 from collections.abc import Mapping
 
-from bot import admin_people, admin_queue, admin_review, admin_service
+from bot import (
+    admin_audit,
+    admin_people,
+    admin_queue,
+    admin_review,
+    admin_roles,
+    admin_service,
+)
 from bot.draft import Conversation
 from bot.events import Event
 from bot.facts import Facts
@@ -14,7 +21,7 @@ from bot.moves import Handler, Step, unexpected
 # With a place in the help that admins read, and in their menus.
 COMMANDS = (
     *("pause", "resume", "users", "allow", "ban", "unban", "limit", "invite"),
-    *("stats", "gpu", "doctor", "log", "announce"),
+    *("admin", "unadmin", "audit", "stats", "gpu", "doctor", "log", "announce"),
 )
 
 HANDLERS: Mapping[str, Handler] = {
@@ -37,6 +44,11 @@ HANDLERS: Mapping[str, Handler] = {
     "ban": admin_people.ban,
     "/unban": admin_people.unban,
     "unban": admin_people.unban,
+    "/admin": admin_roles.ask_appoint,
+    "appoint": admin_roles.appoint,
+    "/unadmin": admin_roles.dismiss,
+    "/audit": admin_audit.audit,
+    "audit": admin_audit.audit,
     "/limit": admin_people.limit,
     "/invite": admin_people.invite,
     "/log": admin_queue.log,

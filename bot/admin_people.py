@@ -46,16 +46,18 @@ def _page(label: str, number: int) -> Button:
 
 
 def _card_button(one: Profile) -> Button:
-    return Button(label="button.person", args={"name": _name(one)}, verb="who", argument=one.id)
+    return Button(
+        label="button.person", args={"name": shown_name(one)}, verb="who", argument=one.id
+    )
 
 
-def _name(one: Profile) -> str:
+def shown_name(one: Profile) -> str:
     return one.name or one.id
 
 
 def _line(one: Profile, facts: Facts) -> Line:
     args: Args = {
-        "name": _name(one),
+        "name": shown_name(one),
         "person": one.id,
         "size": size(one.file_bytes),
         "ago": span(facts.now - one.seen_at) if one.seen_at else "–",
@@ -155,7 +157,7 @@ def _decide(conversation: Conversation, event: Event, facts: Facts, made: Decisi
         tell = (
             Tell(one.id, Screen(slot=news.slot, lines=news.lines, buttons=buttons, notify=True)),
         )
-    said = screens.toast(Line(key=made.said, args={"name": _name(one), "person": one.id}))
+    said = screens.toast(Line(key=made.said, args={"name": shown_name(one), "person": one.id}))
     decided = (Decide(one.id, made.standing), Note(made.what, one.id))
     return conversation, (*decided, *_end_jobs(facts, made), *tell, Show(said))
 
@@ -166,10 +168,10 @@ def _hindered(event: Event, facts: Facts, made: Decision) -> Screen | None:
     if not one.id:
         return screens.toast(Line(key="users.how"))
     if one.member.is_admin and made.standing is not Standing.ALLOWED:
-        return screens.toast(Line(key="users.is_admin", args={"name": _name(one)}))
+        return screens.toast(Line(key="users.is_admin", args={"name": shown_name(one)}))
     late = isinstance(event, Choice) and event.draft == "asked"
     if one.member.standing is made.standing or (late and one.member.standing is not Standing.ASKED):
-        args = {"name": _name(one), "by": one.decided_by or "–"}
+        args = {"name": shown_name(one), "by": one.decided_by or "–"}
         return screens.toast(Line(key="users.decided", args=args), buttons=((_card_button(one),),))
     return None
 
@@ -186,7 +188,7 @@ def ban(conversation: Conversation, event: Event, facts: Facts) -> Step:
     if (stopped := _hindered(event, facts, BLOCK)) is not None:
         return conversation, (Show(stopped),)
     one = facts.office.whom
-    line = Line(key="users.ask_ban", args={"name": _name(one), "person": one.id}, n=one.live)
+    line = Line(key="users.ask_ban", args={"name": shown_name(one), "person": one.id}, n=one.live)
     yes = Button(label="button.ban", verb="block", argument=one.id, danger=True)
     no = Button(label="button.keep", verb="who", argument=one.id)
     return conversation, (Show(screens.toast(line, buttons=((yes, no),))),)
@@ -206,7 +208,7 @@ def limit(conversation: Conversation, event: Event, facts: Facts) -> Step:
     if wanted is None:
         return conversation, (Show(screens.toast(Line(key="users.limit_usage"))),)
     at_once, a_day = wanted
-    args: Args = {"name": _name(one), "person": one.id}
+    args: Args = {"name": shown_name(one), "person": one.id}
     if wanted == (None, None):
         said = Line(key="users.limit_ended", args=args)
     else:

@@ -40,6 +40,8 @@ def details(job: Job, facts: Facts) -> Screen:
         Line(key=_state(job), args=_place(job, facts)),
         Line(key="admin.job_more", args=more, n=len(job.photos)),
     ]
+    if job.state is JobState.QUEUED and not facts.board.can_train(job.params.base_model):
+        lines.append(Line(key="admin.job_unable", args={"base": job.params.base_model}))
     if job.failure is not None:
         lines.append(Line(key="admin.job_failed", args={"why": job.failure.code}))
     return screens.toast(*lines, buttons=_buttons(job))
@@ -61,13 +63,7 @@ def _state(job: Job) -> str:
 
 
 def _place(job: Job, facts: Facts) -> Args:
-    waiting = [one.id for one in _waiting(facts)]
-    place = waiting.index(job.id) + 1 if job.id in waiting else 0
-    return {"place": place, "all": len(waiting)}
-
-
-def _waiting(facts: Facts) -> list[Job]:
-    return [job for job in facts.board.line if job.state is JobState.QUEUED]
+    return {"place": facts.board.place(job.id), "all": facts.board.waiting}
 
 
 def _buttons(job: Job) -> tuple[tuple[Button, ...], ...]:
@@ -91,18 +87,29 @@ def _buttons(job: Job) -> tuple[tuple[Button, ...], ...]:
 def move(conversation: Conversation, event: Event, facts: Facts) -> Step:
     """Computed from the line as it is in this very transaction: two admins never cross."""
     job, way = facts.pressed, event.argument if isinstance(event, Choice) else ""
-    before = _waiting(facts)
-    if job is None or way not in MOVES or job.id not in {one.id for one in before}:
+    board = facts.board
+    if job is None or way not in MOVES or not board.place(job.id):
         late = screens.toast(Line(key="admin.not_waiting"), buttons=((QUEUE,),))
         return conversation, (Show(late),)
-    after = moved(before, job.id, way)
-    place = [one.id for one in after].index(job.id) + 1
-    args: Args = {"code": job.code, "name": job.name, "place": place, "all": len(after)}
+    place, wanted = _moved(job, way, facts)
+    args: Args = {"code": job.code, "name": job.name, "place": place, "all": board.waiting}
     said = screens.toast(Line(key="admin.moved", args=args), buttons=_buttons(job))
-    wanted = priorities(before, after)
     if not wanted:
         return conversation, (Show(said),)
     return conversation, (Reorder(wanted), Note("move", job.id, way), Show(said))
+
+
+def _moved(job: Job, way: str, facts: Facts) -> tuple[int, dict[str, int]]:
+    """Its new place, and the priorities that bring it there. Of a long line only the front is at
+    hand: a job behind it can come first, and else it stays, for nothing is known of its neighbours.
+    """
+    before = list(facts.board.queued)
+    place = facts.board.place(job.id)
+    is_near = place <= len(before) - (2 if facts.board.further else 0)
+    if is_near:
+        after = moved(before, job.id, way)
+        return [one.id for one in after].index(job.id) + 1, priorities(before, after)
+    return (1, {job.id: before[0].priority + 1}) if way == "first" else (place, {})
 
 
 def log(conversation: Conversation, event: Event, facts: Facts) -> Step:

@@ -11,7 +11,13 @@ from storage.job import Job, JobState
 from storage.job import Photo as JobPhoto
 
 
-def question(job_id: str, code: str, who: str, photos: tuple[JobPhoto, ...]) -> Screen:
+def question(
+    job_id: str,
+    code: str,
+    who: str,
+    photos: tuple[JobPhoto, ...],
+    doubts: tuple[Line, ...] = (),
+) -> Screen:
     """What each admin gets. The sheet shows photos by their numbers, no names of files."""
     tiles = tuple(Tile(one.number, one.sha256) for one in photos)
     row = (
@@ -20,7 +26,7 @@ def question(job_id: str, code: str, who: str, photos: tuple[JobPhoto, ...]) -> 
     )
     return Screen(
         slot=Slot.TOAST,
-        lines=(Line(key="review.ask", args={"code": code, "who": who}, n=len(photos)),),
+        lines=(Line(key="review.ask", args={"code": code, "who": who}, n=len(photos)), *doubts),
         buttons=(row,),
         picture=Picture(draft=job_id, tiles=tiles, sheet=True),
         notify=True,

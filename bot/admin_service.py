@@ -18,7 +18,6 @@ from bot.orders import (
     RunDoctor,
 )
 from bot.screen import Button, Line, Screen
-from storage.job import JobState
 from storage.roster import Card, Computer
 
 MOST_PAUSE_MIN = 14 * 24 * 60
@@ -42,7 +41,7 @@ def pause(conversation: Conversation, event: Event, facts: Facts) -> Step:
         how = Line(key="pause.how", args={"most": MOST_PAUSE_MIN, "letters": MOST_REASON})
         return conversation, (Show(screens.toast(how)),)
     until = None if minutes is None else facts.now + minutes * MINUTE_S
-    waiting = sum(job.state is JobState.QUEUED for job in facts.board.line)
+    waiting = facts.board.waiting
     if until is None:
         line = Line(key="pause.begun", n=waiting)
     else:

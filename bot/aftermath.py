@@ -31,6 +31,7 @@ class After:
     cancelled: list[str] = field(default_factory=list)
     ring: bool = False
     jobs_changed: bool = False
+    panel_changed: bool = False
 
 
 async def ask_of_job(tx: Tx, action: JobAction, facts: Facts, after: After) -> None:

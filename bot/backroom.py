@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 
 from bot.clerk import Clerk
 from bot.crier import Crier
+from bot.curator import Curator
 from bot.doorkeeper import Doorkeeper
 from bot.events import Event
 from bot.facts import Facts
 from bot.job_letters import JobLetters
 from bot.orders import (
+    Appoint,
     BeginPause,
     Decide,
     DecideJob,
+    Dismiss,
     DraftLetter,
     DropLetter,
     EndPause,
+    Exhibit,
     MakeAdmin,
     MakeInvites,
     Note,
@@ -28,16 +32,23 @@ from bot.orders import (
     RunDoctor,
     SendLog,
     SetLimits,
+    TakeDown,
     Tell,
     UseInvite,
 )
 from bot.presenter import Presenter
 from bot.screen import Line
 from bot.screens import toast
-from storage import announcement_store, audit_store, job_order, job_review, pause_store
-from storage.access import Pause
+from storage import (
+    announcement_store,
+    audit_store,
+    exhibit_store,
+    job_order,
+    job_review,
+    pause_store,
+)
+from storage.access import Act, Pause
 from storage.announcement_store import Announcement
-from storage.audit_store import Act
 from storage.database import Database, Tx
 
 log = logging.getLogger(__name__)
@@ -55,6 +66,7 @@ class Backroom:
     clerk: Clerk
     presenter: Presenter
     crier: Crier
+    curator: Curator
     letters: JobLetters
     checkup: Checkup
     _beside: set[asyncio.Task[None]] = field(default_factory=set)
@@ -71,12 +83,22 @@ class Backroom:
     async def write(self, tx: Tx, order: Order, facts: Facts) -> None:
         """Its part in the update's transaction."""
         match order:
-            case MakeAdmin() | UseInvite() | Decide() | SetLimits() | MakeInvites():
+            case (
+                MakeAdmin()
+                | Appoint()
+                | Dismiss()
+                | UseInvite()
+                | Decide()
+                | SetLimits()
+                | MakeInvites()
+            ):
                 await self.doorkeeper.write(tx, order, facts)
             case DraftLetter() | PostLetter() | DropLetter():
                 await self._write_letter(tx, order, facts)
             case BeginPause() | EndPause() | Reorder() | DecideJob():
                 await self._write_jobs(tx, order, facts)
+            case Exhibit() | TakeDown():
+                await self._write_exhibit(tx, order, facts)
             case Note(what, whom, detail):
                 who, at = facts.person, facts.now
                 act = Act(at=at, who=who, what=what, whom=whom, detail=detail)
@@ -95,6 +117,15 @@ class Backroom:
                 await job_order.write(tx, priorities, now=now)
             case DecideJob(job_id, approved):
                 await job_review.decide(tx, job_id, approved=approved, now=now)
+
+    async def _write_exhibit(self, tx: Tx, order: Exhibit | TakeDown, facts: Facts) -> None:
+        match order:
+            case Exhibit(job_id):
+                place = facts.person.partition(":")[0]
+                one = exhibit_store.Exhibit(job_id=job_id, person=facts.person, place=place)
+                await exhibit_store.add(tx, one, now=facts.now)
+            case TakeDown(job_id):
+                await exhibit_store.take_down(tx, job_id)
 
     async def _write_letter(
         self, tx: Tx, order: DraftLetter | PostLetter | DropLetter, facts: Facts
@@ -119,6 +150,8 @@ class Backroom:
                 self.doorkeeper.claimed()
             case PostLetter():
                 self.crier.wake()
+            case Exhibit() | TakeDown():
+                self.curator.wake()
             case RunDoctor():
                 self._start(self._examine(chat))
             case SendLog(job_id):

@@ -42,7 +42,7 @@ class Cards:
         digest = hashlib.sha256(text).hexdigest()[:16]
         key = f"{artifact_prefix(job.id)}/card-{digest}/{job.name}.md"
         await self.post.blobs.put(key, text)
-        one = self.post.beside(key, job.id, job.person, frontend.limits)
+        one = await self.post.beside(key, job.id, job.person, frontend.limits)
         title = Line(key="card.title", args={"name": job.name})
         screen = result_screen.sent_beside(title, "button.card", one.way, one.url, one.path)
         message = render(screen, catalog, frontend.limits, one.file)

@@ -3,33 +3,45 @@
 import asyncio
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from bot import admin, admin_people
+from bot import admin, admin_audit, admin_people
 from bot.doorkeeper import Doorkeeper, new_code
 from bot.events import Choice, Command, Event, key_of
 from bot.facts import Facts
 from bot.frontend import Frontend
-from bot.office import OPEN, Office
-from storage import announcement_store, job_lists, quota_store, roster_store, worker_store
+from bot.office import OPEN, Ledger, Office
+from storage import (
+    announcement_store,
+    audit_store,
+    job_lists,
+    people_store,
+    quota_store,
+    roster_store,
+    worker_store,
+)
 from storage.access import INVITE, PERSON
 from storage.database import Tx
-from storage.job import LIVE
+from storage.job import LIVE, RUNNING, JobState
 from storage.roster import Profile, Roster
 
 # What names one person, and what is about announcements: commands and buttons.
 NAMES_ONE = frozenset(
-    {"/allow", "/ban", "/unban", "/limit", "who", "allow", "deny", "block", "ban", "unban"}
+    {
+        *("/allow", "/ban", "/unban", "/limit", "who", "allow", "deny", "block", "ban", "unban"),
+        *("/admin", "appoint", "/unadmin"),
+    }
 )
 LETTERS = frozenset({"/announce", "letter"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clerk:
-    """``frontends`` by platform."""
+    """``frontends`` by platform; by ``secret`` the day's count of forgotten people is found."""
 
     doorkeeper: Doorkeeper
     frontends: Mapping[str, Frontend]
+    secret: str = field(default="", repr=False)
 
     async def look(self, tx: Tx, event: Event, facts: Facts) -> Facts:
         """The facts with what this event needs of door, quota and office."""
@@ -37,7 +49,10 @@ class Clerk:
         facts = replace(facts, door=door, is_admin=door.is_admin)
         key = key_of(event)
         if key == "start" and not facts.is_admin:
-            quota = await quota_store.of_person(tx, facts.person, self._usual, now=facts.now)
+            digest = quota_store.digest_of(self.secret, facts.person)
+            quota = await quota_store.of_person(
+                tx, facts.person, self._usual, now=facts.now, digest=digest
+            )
             facts = replace(
                 facts, quota=replace(quota, live_free_s=_live_free_s(facts, quota.at_once))
             )
@@ -58,29 +73,32 @@ class Clerk:
             return await self._whom(tx, said, platform)
         if key in LETTERS:
             return await self._mailbox(tx, event, now)
-        office = Office()
         match key:
             case "/users" | "users":
-                office = Office(roster=await self._roster(tx, key, said))
+                return Office(roster=await self._roster(tx, key, said))
+            case "/audit" | "audit":
+                return Office(ledger=await _ledger(tx, _page_of(key, said)))
             case "/invite":
                 link = self.frontends[platform].limits.start_link
                 many = range(admin_people.MOST_INVITES)
                 codes = tuple(new_code(INVITE) for _ in many)
-                office = Office(codes=codes, start_link=link)
+                return Office(codes=codes, start_link=link)
+        return await self._service(tx, key, said, now)
+
+    async def _service(self, tx: Tx, key: str, said: str, now: float) -> Office:
+        match key:
+            case "/log":
+                return Office(found=await job_lists.by_code(tx, said))
             case "/stats":
                 disk = await asyncio.to_thread(shutil.disk_usage, self.doorkeeper.settings.data_dir)
                 tally = await roster_store.tally(tx, now=now)
-                office = Office(tally=tally, disk_free=disk.free, disk_all=disk.total)
+                return Office(tally=tally, disk_free=disk.free, disk_all=disk.total)
             case "/gpu":
-                office = Office(computers=tuple(await worker_store.computers(tx, now=now)))
-            case "/log":
-                office = Office(found=await job_lists.by_code(tx, said))
-        return office
+                return Office(computers=tuple(await worker_store.computers(tx, now=now)))
+        return Office()
 
     async def _roster(self, tx: Tx, key: str, said: str) -> Roster:
-        number = int(said) if said.isdecimal() and len(said) < 6 else 0
-        number -= key.startswith("/") and number > 0  # people count from 1
-        page = await roster_store.page(tx, number, admin_people.PEOPLE_ON_A_PAGE)
+        page = await roster_store.page(tx, _page_of(key, said), admin_people.PEOPLE_ON_A_PAGE)
         return replace(page, people=tuple(map(self._with_role, page.people)))
 
     def _with_role(self, one: Profile) -> Profile:
@@ -94,7 +112,8 @@ class Clerk:
             return Office()
         whose = [job for job in await job_lists.of_person(tx, person) if job.state in LIVE]
         profile = await roster_store.profile(tx, person)
-        return Office(whom=self._with_role(profile), whose=tuple(whose))
+        fixed = person in self.doorkeeper.settings.admin_ids
+        return Office(whom=self._with_role(profile), whose=tuple(whose), fixed=fixed)
 
     async def readers(self, tx: Tx, now: float) -> list[str]:
         """Who gets an announcement: people of late who may still come."""
@@ -112,12 +131,26 @@ class Clerk:
         )
 
 
+def _page_of(key: str, said: str) -> int:
+    """From 0, as buttons count; in commands people count from 1."""
+    number = int(said) if said.isdecimal() and len(said) < 6 else 0
+    return number - (key.startswith("/") and number > 0)
+
+
+async def _ledger(tx: Tx, number: int) -> Ledger:
+    acts, number, count = await audit_store.page(tx, number, admin_audit.ACTS_ON_A_PAGE)
+    people = {one for act in acts for one in (act.who, act.whom)} - {""}
+    known = await people_store.get(tx, people)
+    names = {one.id: one.name for one in known.values()}
+    return Ledger(acts=tuple(acts), names=names, number=number, count=count)
+
+
 def _live_free_s(facts: Facts, at_once: int) -> float:
     """Seconds until so many of this person's jobs have ended that another may come."""
     ends = sorted(
         facts.board.starts_in.get(job.id, 0.0) + facts.seconds.get(job.params.base_model, 0.0)
-        for job in facts.board.line
-        if job.person == facts.person
+        for job in facts.jobs
+        if job.state in RUNNING or job.state is JobState.QUEUED
     )
     over = len(ends) - at_once
     return ends[over] if at_once and 0 <= over < len(ends) else 0.0

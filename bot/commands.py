@@ -41,6 +41,7 @@ def status(conversation: Conversation, facts: Facts) -> Screen:
             starts_in_s=facts.board.starts_in.get(job.id, 0.0),
             online=facts.board.online,
             pause=facts.board.pause,
+            able=facts.board.can_train(job.params.base_model),
         ).lines
         buttons.append((_stop_button(job),))
     if not lines:
@@ -49,8 +50,7 @@ def status(conversation: Conversation, facts: Facts) -> Screen:
 
 
 def _place(facts: Facts, job: Job) -> int:
-    waiting = [one.id for one in facts.board.line if one.state is JobState.QUEUED]
-    return waiting.index(job.id) + 1 if job.id in waiting else 0
+    return facts.board.place(job.id)
 
 
 def _stop_button(job: Job) -> Button:
@@ -64,18 +64,20 @@ def _stop_button(job: Job) -> Button:
 
 
 def queue(facts: Facts) -> Screen:
-    """Everybody's places without names; an admin sees names, and each job's details."""
+    """Everybody's places without names; an admin sees names, and each job's details, though not
+    where others read along.
+    """
     line = facts.board.line
     if not line:
         return screens.toast(Line(key="queue.empty"), *_workers(facts))
-    lines = [Line(key="queue.title", n=len(line)), *_workers(facts)]
+    lines = [Line(key="queue.title", n=len(line) + facts.board.further), *_workers(facts)]
     buttons = []
     for number, job in enumerate(line[:MAX_LISTED], start=1):
         lines.append(_queue_line(facts, number, job))
-        if facts.is_admin:
+        if facts.is_admin and not facts.in_group:
             buttons.append((admin_queue.details_button(job),))
-    if len(line) > MAX_LISTED:
-        lines.append(Line(key="queue.more", n=len(line) - MAX_LISTED))
+    if (more := len(line) + facts.board.further - MAX_LISTED) > 0:
+        lines.append(Line(key="queue.more", n=more))
     return screens.toast(*lines, buttons=tuple(buttons))
 
 
@@ -90,6 +92,7 @@ def _queue_line(facts: Facts, number: int, job: Job) -> Line:
     when = "running" if job.state in RUNNING else "waiting"
     mine = job.person == facts.person
     whose = "admin" if facts.is_admin else ("mine" if mine else "other")
+    whose = "other" if facts.in_group else whose
     return Line(key=f"queue.{whose}.{when}", args=args)
 
 

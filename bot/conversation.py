@@ -9,20 +9,21 @@ from dataclasses import replace
 from bot import (
     access,
     admin,
-    admin_review,
     answers,
     choosing,
     collecting,
     commands,
     consent,
+    exhibiting,
     forms,
     library,
-    naming,
+    preferences,
     privacy,
-    quota,
+    retrying,
     screens,
     speaking,
     steering,
+    submitting,
     wording,
 )
 from bot.draft import Conversation, State, is_pictured
@@ -32,22 +33,19 @@ from bot.events import (
     DropPhotos,
     Event,
     Show,
-    Submit,
     Text,
     key_of,
 )
 from bot.facts import Facts
 from bot.moves import Handler, Step, begin, move_below, unexpected
-from bot.orders import Tell
-from bot.review import review
 from bot.screen import Line
-from storage.job import MIN_PHOTOS, code_of
 
 DRAFT_VERBS = frozenset(
     {
         *("kind", "name", "word", "base", "done", "more", "start", "add", "drop", "keep", "edit"),
         *("sample", "agree", "look", "use", "out", "pick", "next", "back", "sheet", "toggle"),
         *("quality", "captions", "caption", "again", "wordin", "wordout", "lint", "summary"),
+        *("pickup", "discard"),
     }
 )
 
@@ -55,14 +53,19 @@ DRAFT_VERBS = frozenset(
 def step(conversation: Conversation, event: Event, facts: Facts) -> Step:
     """One event: the conversation afterwards, and what is to be done beside showing it."""
     outside = access.gate(conversation, event, facts)
+    if outside is None and facts.in_group:
+        # Aloud there are no names, no drafts and no buttons.
+        asked = isinstance(event, Command) and event.name == "queue"
+        return conversation, (Show(commands.queue(facts)),) if asked else ()
     return _inside(conversation, event, facts) if outside is None else outside
 
 
 def _inside(conversation: Conversation, event: Event, facts: Facts) -> Step:
-    if library.takes(conversation, event):
-        # It lies over the draft, whatever that is asking.
+    if preferences.takes(event) or library.takes(conversation, event):
+        # They lie over the draft, whatever that is asking.
         fresh = replace(conversation, note=None, asking=False)
-        after, actions = library.step(fresh, event, facts)
+        over = preferences.step if preferences.takes(event) else library.step
+        after, actions = over(fresh, event, facts)
         return _apart(conversation, after), actions
     if conversation.opened is not None and (library.closes(event) or _is_of_draft(event)):
         conversation = replace(conversation, opened=None)
@@ -73,7 +76,7 @@ def _inside(conversation: Conversation, event: Event, facts: Facts) -> Step:
         return move_below(replace(conversation, note=note)), ()
     was_asking = conversation.asking
     fresh = replace(conversation, note=None, asking=False)
-    if isinstance(event, Text | Command):
+    if isinstance(event, Text | Command) and conversation.state is not State.IDLE:
         fresh = move_below(fresh)
     handler = TABLE.get((conversation.state, key_of(event)), unexpected)
     if consent.is_due(conversation, event, facts):
@@ -116,6 +119,15 @@ def _ask_drop(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
     return replace(conversation, asking=True), ()
 
 
+def _pick_up(conversation: Conversation, event: Event, facts: Facts) -> Step:
+    """From a reminder, which may stand far below the panel."""
+    return _resume(move_below(conversation), event, facts)
+
+
+def _ask_drop_here(conversation: Conversation, event: Event, facts: Facts) -> Step:
+    return _ask_drop(move_below(conversation), event, facts)
+
+
 def _drop(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
     done = Show(screens.toast(Line(key="draft.dropped"), buttons=((screens.TRAIN,),)))
     drop = DropPhotos(conversation.draft, conversation.photos)
@@ -128,31 +140,6 @@ def _keep(conversation: Conversation, _event: Event, _facts: Facts) -> Step:
 
 def _nothing_to_cancel(conversation: Conversation, _event: Event, facts: Facts) -> Step:
     return conversation, (Show(commands.cancel(facts)),)
-
-
-# --- the end of it -------------------------------------------------------------------------------
-
-
-def _start(conversation: Conversation, event: Event, facts: Facts) -> Step:
-    """What was true when the summary was shown may have changed: look again."""
-    base = facts.base(conversation.base)
-    if base is None or not base.installed:
-        gone = replace(conversation, base="", note=Line(key="base.missing"))
-        return answers.ask_next(gone, facts), ()
-    if naming.is_taken(conversation.name, facts.taken):
-        return answers.choose_name(
-            replace(conversation, state=State.NAME, name=""), Text(conversation.name), facts
-        )
-    if review(conversation, facts).used < MIN_PHOTOS:
-        return collecting.close_photos(replace(conversation, state=State.PHOTOS), event, facts)
-    if (full := quota.refuse(conversation, facts)) is not None:
-        return full
-    if not facts.holds or facts.is_admin:
-        return conversation, (Submit(),)
-    who, photos = facts.first_name, conversation.photos
-    screen = admin_review.question(conversation.draft, code_of(conversation.draft), who, photos)
-    asked = tuple(Tell(admin, screen) for admin in facts.door.admins)
-    return conversation, (Submit(held=True), *asked)
 
 
 # --- always --------------------------------------------------------------------------------------
@@ -200,6 +187,11 @@ TABLE: dict[tuple[State, str], Handler] = {
     **{(state, "stopkeep"): steering.stop_and_keep for state in State},
     **{(state, "goon"): steering.go_on for state in State},
     **{(state, "samples"): steering.samples_now for state in State},
+    **{(state, "exhibit"): exhibiting.ask for state in State},
+    **{(state, "exhibitnow"): exhibiting.show for state in State},
+    **{(state, "exhibitnot"): exhibiting.keep for state in State},
+    **{(state, "unexhibit"): exhibiting.take_down for state in State},
+    **{(state, "retry"): retrying.retry for state in State},
     **{(state, "chart"): steering.show_chart for state in State},
     **{(state, "/privacy"): privacy.tell for state in State},
     **{(state, "/delete"): privacy.ask_what for state in State},
@@ -223,6 +215,8 @@ TABLE: dict[tuple[State, str], Handler] = {
     **{(state, "/train"): _resume for state in DRAFTING},
     **{(state, "train"): _resume for state in DRAFTING},
     **{(state, "/cancel"): _ask_drop for state in DRAFTING},
+    **{(state, "pickup"): _pick_up for state in DRAFTING},
+    **{(state, "discard"): _ask_drop_here for state in DRAFTING},
     **{(state, "drop"): _drop for state in DRAFTING},
     **{(state, "keep"): _keep for state in DRAFTING},
     **{(state, "photo"): collecting.add_photo for state in DRAFTING},
@@ -241,7 +235,7 @@ TABLE: dict[tuple[State, str], Handler] = {
     (State.PHOTOS, "more"): collecting.close_photos,
     **{(state, "/done"): collecting.close_photos for state in (State.FIX, State.SHEET)},
     **{(State.FIX, verb): collecting.close_photos for verb in ("done", "more")},
-    (State.SUMMARY, "start"): _start,
+    (State.SUMMARY, "start"): submitting.start,
     (State.SUMMARY, "add"): collecting.reopen_photos,
     (State.SUMMARY, "edit"): answers.edit,
     (State.SUMMARY, "quality"): answers.choose_quality,

@@ -17,9 +17,12 @@ from bot.presenter import Presenter
 from bot.screen import Line
 from bot.screens import toast
 from bot.sending import edit_or_send, send
-from storage import access_store, job_store, limit_store
+from storage import access_store, job_store, limit_store, meter_store
+from storage.blobs import StoreError
 from storage.database import Database
 from storage.job import Job
+from storage.log_context import about
+from storage.meter_store import DELIVERIES, Meter
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ class Courier:
 
     async def hand_over(self, job: Job, status_ref: str, frontend: Frontend) -> bool:
         """The result of a job, once. False: not yet, because a smaller twin is being made."""
+        if job.result_ref not in ("", SENDING):
+            return True  # it has arrived; the bot died before it could say so
         load = Load.ALL
         while (parcel := await self._packer.pack(job, job.chat, frontend, load)) is not None:
             try:
@@ -62,7 +67,7 @@ class Courier:
                 await self._note(job, "")
                 job = replace(job, result_ref="")
             else:
-                await self._note(job, ref or SENDING)
+                await self._note(job, ref or SENDING, way_of(job, parcel, frontend))
                 if parcel.kept:
                     await self._tell_admins(job)
                 return True
@@ -83,9 +88,12 @@ class Courier:
             ref = await edit_or_send(frontend, job.chat, status_ref, message, key)
         return ref
 
-    async def _note(self, job: Job, ref: str) -> None:
+    async def _note(self, job: Job, ref: str, way: str = "") -> None:
+        """``way``: it has just arrived, that way."""
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version, result_ref=ref)
+            if way:
+                await meter_store.add(tx, Meter(DELIVERIES, {"way": way}))
 
     async def _lighter(
         self, job: Job, chat: str, parcel: Parcel, load: Load, error: NetworkError
@@ -118,10 +126,21 @@ class Courier:
     ) -> None:
         """A finished file once more, beside everything else: its twin may take a moment."""
         load = Load.WORDS if only_link else Load.ALL
-        work = self._again(job_id, chat, frontend, load)
-        task = asyncio.create_task(work)
+        work = self._again_or_say(job_id, chat, frontend, load)
+        with about(job_id):
+            task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+
+    async def _again_or_say(self, job_id: str, chat: str, frontend: Frontend, load: Load) -> None:
+        try:
+            await self._again(job_id, chat, frontend, load)
+        except FileNotFoundError:
+            # Deleted while it was packed: there is nothing to send any more.
+            await self._presenter.tell(chat, toast(Line(key="models.gone")))
+        except StoreError as error:
+            log.warning("job %s: its file cannot be fetched (%s)", job_id, error)
+            await self._presenter.tell(chat, toast(Line(key="link.away")))
 
     async def _again(self, job_id: str, chat: str, frontend: Frontend, load: Load) -> None:
         said = False
@@ -156,3 +175,13 @@ class Courier:
             appointed = await access_store.admins(tx)
         for admin in self._admins | appointed:
             await self._presenter.tell(admin, toast(line))
+
+
+def way_of(job: Job, parcel: Parcel, frontend: Frontend) -> str:
+    """How a file reached its chat, in one word."""
+    if parcel.kept:
+        return "server"
+    if parcel.file_bytes:
+        whole = job.artifact is not None and parcel.file_bytes == job.artifact.file_bytes
+        return "file" if whole else "twin"
+    return "path" if frontend.limits.paths else "link"

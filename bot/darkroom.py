@@ -6,6 +6,7 @@ They are kept under their draft, and deleted with it.
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.frontend import OutFile
 from bot.screen import Picture, Shelved
@@ -14,7 +15,8 @@ from pictures.order import View
 from pictures.sandbox import Cells
 from pictures.sheet import TILE, sheet
 from pictures.sheet import Tile as Printed
-from storage.blob_store import LocalBlobs, photo_key
+from storage.blob_store import photo_key
+from storage.blobs import Blobs
 
 SIDE = 1024  # pixels of one photo in the chat
 
@@ -25,7 +27,7 @@ def shown_prefix(draft: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Darkroom:
-    blobs: LocalBlobs
+    blobs: Blobs
     cells: Cells
 
     async def print(self, picture: Picture | Shelved) -> OutFile | None:
@@ -39,23 +41,25 @@ class Darkroom:
             if not jpeg:
                 return None
             await self.blobs.put(key, jpeg)
-        path = self.blobs.path(key)
-        size = (await asyncio.to_thread(path.stat)).st_size
-        return OutFile(path=path, name=f"{name}.jpg", file_bytes=size)
+        return await self._file(key)
 
     async def _shelved(self, picture: Shelved) -> OutFile | None:
-        path = self.blobs.path(picture.key)
+        key = picture.key
         try:
+            path = await self.blobs.at_hand(key)
             if picture.stay:
-                folder, _, name = picture.key.rpartition("/")
+                folder, _, name = key.rpartition("/")
                 key = f"{folder}/shown/{name}"
                 await self.blobs.put_file(key, path)
-                path = self.blobs.path(key)
-            size = (await asyncio.to_thread(path.stat)).st_size
+            small = await self.blobs.at_hand(picture.small) if picture.small else None
+            return await self._file(key, small)
         except FileNotFoundError:
             return None
-        small = self.blobs.path(picture.small) if picture.small else None
-        return OutFile(path=path, name=path.name, file_bytes=size, small=small)
+
+    async def _file(self, key: str, small: Path | None = None) -> OutFile:
+        path = await self.blobs.at_hand(key)
+        size = (await asyncio.to_thread(path.stat)).st_size
+        return OutFile(path=path, name=path.name, file_bytes=size, small=small, key=key)
 
     async def _photo(self, picture: Picture) -> bytes:
         return await self._view(picture.tiles[0].sha256, View(side=SIDE, boxes=picture.boxes))

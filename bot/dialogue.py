@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import DBAPIError
 
-from bot import draft, library, privacy, samples
+from bot import draft, samples
 from bot.aftermath import After, ask_of_job
 from bot.backroom import Backroom
 from bot.blocklist import Blocklist
-from bot.conversation import step
 from bot.darkroom import shown_prefix
+from bot.deep_links import meant
 from bot.draft import Conversation
 from bot.events import (
     Action,
@@ -36,9 +36,12 @@ from bot.events import (
     ForgetMe,
     GiveConsent,
     PhotoReceived,
+    Prefer,
+    Rate,
     RenameModel,
     SendCard,
     SendResult,
+    SendStep,
     Show,
     Submit,
 )
@@ -53,6 +56,8 @@ from bot.reading import Reader
 from bot.registrar import Registrar
 from bot.screen import Line
 from bot.screens import toast
+from bot.thinking import Thinker
+from bot.unread import UnreadError
 from pictures import twins
 from pictures.sandbox import Cells
 from pictures.seen import from_texts
@@ -62,13 +67,14 @@ from storage import (
     job_store,
     limit_store,
     look_store,
+    mark_store,
     people_store,
 )
-from storage.blob_store import LocalBlobs, photo_key, samples_prefix
+from storage.blob_store import photo_key, samples_prefix
+from storage.blobs import Blobs, StoreError
 from storage.database import Database, Tx
 from storage.doorbell import Doorbell
 from storage.job import JobState
-from storage.people_store import Person
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +84,10 @@ class Dialogue:
     """``frontends`` by platform. One lock per chat: an album arrives as many updates at once."""
 
     database: Database
-    blobs: LocalBlobs
+    blobs: Blobs
     cells: Cells
     reader: Reader
+    thinker: Thinker
     doorbell: Doorbell
     presenter: Presenter
     notifier: Notifier
@@ -104,15 +111,21 @@ class Dialogue:
         except Exception:
             # Ours. The update counts as handled: the same one again would fail the same way.
             log.exception("an update of %s could not be handled", incoming.platform)
+            async with self.database.write() as tx:
+                await _is_first(tx, incoming, time.time())
             await self.presenter.tell(incoming.chat, toast(Line(key="oops")))
 
     async def _receive(self, incoming: Incoming) -> None:
-        events = [] if incoming.event is None else [incoming.event]
+        events = [] if incoming.event is None else [meant(incoming.event)]
         if attachments := incoming.attachments or await self._samples(incoming):
             events += await self._take(attachments, incoming)
         async with self._locks[incoming.chat]:
             await self._compare(incoming.chat, events)
-            after = await self._commit(incoming, events)
+            try:
+                after = await self._commit(incoming, events)
+            except UnreadError:
+                # An action needs more than its step did; nothing was committed.
+                after = await self._commit(incoming, events, eager=True)
         if after is not None:
             await self._conclude(after, incoming)
 
@@ -134,7 +147,8 @@ class Dialogue:
             await self.doorbell.ring()
         for screen in after.screens:
             await self.presenter.tell(incoming.chat, screen)
-        self.presenter.look(incoming.chat)
+        if after.panel_changed:
+            self.presenter.look(incoming.chat)
         await self._forget(after)
         for action in after.library:
             await self.librarian.after(action, incoming.chat, self.frontends[incoming.platform])
@@ -170,13 +184,15 @@ class Dialogue:
         looks = [seen.look for text in texts if (seen := from_texts(text, None, None)).look]
         await asyncio.to_thread(twins.warm, looks, self.cells.limits)
 
-    async def _commit(self, incoming: Incoming, events: list[Event]) -> After | None:
-        """None: this update had its effect before."""
+    async def _commit(
+        self, incoming: Incoming, events: list[Event], *, eager: bool = False
+    ) -> After | None:
+        """None: this update had its effect before. ``eager``: with all facts, needed or not."""
         after = After()
         now = time.time()
         chat = incoming.chat
         async with self.database.write() as tx:
-            if not await inbox_store.first_time(tx, incoming.platform, incoming.update_id, now=now):
+            if not await _is_first(tx, incoming, now):
                 return None
             await people_store.remember(tx, incoming.person, now=now)
             if incoming.out_file_bytes is not None:
@@ -194,30 +210,23 @@ class Dialogue:
                         tx, event.photo.sha256, event.look, chat, now=now, held=held
                     )
                     after.ring = True
-                facts = await self._facts(tx, incoming.person, conversation, event, last)
-                last = facts if isinstance(event, PhotoReceived) else None
-                conversation, actions = step(conversation, event, facts)
-                for action in actions:
+                thought = await self.thinker.think(
+                    tx, incoming, conversation, event, last, eager=eager
+                )
+                last = thought.facts if isinstance(event, PhotoReceived) else None
+                conversation = thought.conversation
+                for action in thought.actions:
                     ref = stored.panel_ref if stored else ""
-                    conversation = await self._do(tx, action, conversation, facts, chat, ref, after)
+                    conversation = await self._do(
+                        tx, action, conversation, thought.facts, chat, ref, after
+                    )
+                if isinstance(event, PhotoReceived | FileRefused) and event.ref:
+                    sha256 = event.photo.sha256 if isinstance(event, PhotoReceived) else ""
+                    await mark_store.note(tx, chat, event.ref, sha256, now=now)
             if conversation != before:
                 await conversation_store.save(tx, chat, draft.to_json(conversation), now=now)
+                after.panel_changed = True
         return after
-
-    async def _facts(
-        self, tx: Tx, person: Person, conversation: Conversation, event: Event, last: Facts | None
-    ) -> Facts:
-        """``last`` are those of a photo just before this event."""
-        photos = conversation.photos
-        if isinstance(event, PhotoReceived):
-            photos += (event.photo,)
-            if last is not None:
-                return await self.reader.looked(tx, last, photos)
-        pressed = event.draft if isinstance(event, Choice) else ""
-        opened = library.looked_at(conversation, event)
-        counted = privacy.looks_up(event)
-        facts = await self.reader.facts(tx, person, pressed, photos, opened, counted=counted)
-        return await self.backroom.look(tx, event, facts)
 
     async def _do(  # noqa: PLR0913, PLR0917  an action may touch all of these
         self,
@@ -238,6 +247,7 @@ class Dialogue:
                 job = job_of(conversation, facts, chat, ref)
                 state = JobState.HELD if held else JobState.QUEUED
                 await job_store.add(tx, replace(job, state=state))
+                await mark_store.forget(tx, [chat])
                 after.ended.append(conversation.draft)
                 after.ring = after.jobs_changed = True
                 # The panel's message has become the job's; the next draft begins a new one.
@@ -245,11 +255,14 @@ class Dialogue:
             case DropPhotos(draft_id, photos):
                 after.dropped += [photo.sha256 for photo in photos]
                 after.ended += [draft_id] if draft_id else []
-            case ChooseLanguage() | GiveConsent() | DropJobPhotos() | ForgetMe() | Export():
+                await mark_store.forget(tx, [chat] if draft_id else [])
+            case (GiveConsent() | ChooseLanguage() | Prefer()) | (
+                DropJobPhotos() | ForgetMe() | Export()
+            ):
                 await self.registrar.write(tx, action, facts, chat)
                 after.privacy.append(action)
                 after.ring = True
-            case SendResult() | SendCard() | RenameModel() | DeleteModel():
+            case SendResult() | SendCard() | SendStep() | RenameModel() | DeleteModel() | Rate():
                 await self.librarian.write(tx, action, facts)
                 after.library.append(action)
             case order:
@@ -262,14 +275,25 @@ class Dialogue:
         """Pictures of an ended draft; and photos, with all that was seen on them, which nobody
         names any more.
         """
-        for draft_id in after.ended:
-            await self.blobs.delete_prefix(shown_prefix(draft_id))
-        for job_id in after.cancelled:
-            await self.blobs.delete_prefix(samples_prefix(job_id))
-        if not after.dropped:
-            return
-        async with self.database.write() as tx:
-            unused = await look_store.unused(tx, after.dropped)
-            await look_store.delete(tx, unused)
-        for sha256 in unused:
-            await self.blobs.delete(photo_key(sha256))
+        unused: list[str] = []
+        if after.dropped:
+            async with self.database.write() as tx:
+                unused = await look_store.unused(tx, after.dropped)
+                await look_store.delete(tx, unused)
+        try:
+            for draft_id in after.ended:
+                await self.blobs.delete_prefix(shown_prefix(draft_id))
+            for job_id in after.cancelled:
+                await self.blobs.delete_prefix(samples_prefix(job_id))
+            for sha256 in unused:
+                await self.blobs.delete(photo_key(sha256))
+        except StoreError as error:
+            # No row names them any more: the janitor finds them.
+            log.warning("files stay for now (%s)", error)
+
+
+async def _is_first(tx: Tx, incoming: Incoming, now: float) -> bool:
+    """Claim the update's effect for this transaction; False: it had its effect already."""
+    if incoming.once is not None:
+        return await incoming.once(tx)
+    return await inbox_store.first_time(tx, incoming.platform, incoming.update_id, now=now)

@@ -13,7 +13,16 @@ from bot.events import Event
 from bot.facts import Facts
 from bot.office import INVITE as INVITE_MODE
 from bot.office import Door
-from bot.orders import Decide, DoorOrder, MakeAdmin, MakeInvites, SetLimits, UseInvite
+from bot.orders import (
+    Appoint,
+    Decide,
+    Dismiss,
+    DoorOrder,
+    MakeAdmin,
+    MakeInvites,
+    SetLimits,
+    UseInvite,
+)
 from storage import access_store, invite_store
 from storage.access import CLAIM, INVITE, LOCAL_OPERATOR, Standing
 from storage.database import Database, Tx
@@ -53,11 +62,11 @@ class Doorkeeper:
                 )
 
     async def door(self, tx: Tx, person: str, event: Event | None, now: float) -> Door:
-        member = await access_store.get(tx, person)
+        member, steering = await access_store.at_door(tx, person)
         appointed = person == LOCAL_OPERATOR or person in self.settings.admin_ids
         claimed = event is not None and bool(code_of(event, CLAIM))
         invite = code_of(event, INVITE) if event is not None else ""
-        admins = await self.admins(tx)
+        admins = self.settings.admin_ids | steering
         return Door(
             mode=self.settings.access,
             standing=member.standing,
@@ -77,8 +86,8 @@ class Doorkeeper:
         """Its part in the update's transaction."""
         by, now = facts.person, facts.now
         match order:
-            case MakeAdmin():
-                await access_store.make_admin(tx, by, by=by, now=now)
+            case MakeAdmin() | Appoint() | Dismiss():
+                await self._write_role(tx, order, facts)
             case UseInvite(code):
                 if await invite_store.use(tx, code, by, now=now):
                     await access_store.set_standing(tx, by, Standing.ALLOWED, by=by, now=now)
@@ -88,6 +97,17 @@ class Doorkeeper:
                 await access_store.set_limits(tx, person, at_once, a_day, by=by, now=now)
             case MakeInvites(codes):
                 await invite_store.add(tx, codes, by=by, now=now)
+
+    async def _write_role(self, tx: Tx, order: MakeAdmin | Appoint | Dismiss, facts: Facts) -> None:
+        by, now = facts.person, facts.now
+        match order:
+            case MakeAdmin():
+                await access_store.make_admin(tx, by, by=by, now=now)
+            case Appoint(person):
+                await access_store.make_admin(tx, person, by=by, now=now)
+            case Dismiss(person):
+                others = bool(self.settings.admin_ids - {person})
+                await access_store.dismiss_admin(tx, person, others=others, by=by, now=now)
 
     def claimed(self) -> None:
         """Used, and good for nothing more."""

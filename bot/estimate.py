@@ -1,12 +1,30 @@
 """When a waiting job starts, from how long this server's own past runs took. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from storage.job import RUNNING, Job
 
 
+@dataclass(frozen=True, slots=True)
+class Far:
+    """Behind the line that was read wait ``further`` jobs, some with known ``places``. They are
+    taken for jobs like those of the line.
+    """
+
+    further: int = 0
+    places: Mapping[str, int] = field(default_factory=dict)
+
+
+NOBODY = Far()
+
+
 def start_times(
-    line: Sequence[Job], seconds: Mapping[str, float], workers: int, now: float
+    line: Sequence[Job],
+    seconds: Mapping[str, float],
+    workers: int,
+    now: float,
+    far: Far = NOBODY,
 ) -> tuple[dict[str, float], float]:
     """Seconds until each job of the line starts, and until one that would be added now does.
 
@@ -22,4 +40,8 @@ def start_times(
         first = min(range(len(free)), key=free.__getitem__)
         starts[job.id] = 0.0 if job.state in RUNNING else free[first]
         free[first] += takes
-    return starts, min(free)
+    waiting = [seconds.get(job.params.base_model, 0.0) for job in line if job.state not in RUNNING]
+    each = sum(waiting) / len(waiting) / len(free) if waiting else 0.0
+    for job_id, place in far.places.items():
+        starts.setdefault(job_id, min(free) + max(0, place - len(waiting) - 1) * each)
+    return starts, min(free) + far.further * each

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from bot.orders import Order
 from bot.screen import Screen
 from storage.job import Args, Photo
+from storage.preferences import Preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,13 @@ class Choice:
 class PhotoReceived:
     """A picture that opened and lies in the blob store; its number is given by the core.
 
-    ``look`` is what was seen at first, as the text that is kept.
+    ``look`` is what was seen at first, as the text that is kept; ``ref`` names the message that
+    brought this photo alone, where a mark can be set under it.
     """
 
     photo: Photo
     look: str = field(default="", repr=False)
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class FileRefused:
 
     code: str
     args: Args = field(default_factory=dict)
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,30 @@ class ChooseLanguage:
     language: str
 
 
-LibraryAction = SendResult | SendCard | RenameModel | DeleteModel
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """What is to hold from now on, all of it."""
+
+    preferences: Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What the person thinks of a finished model."""
+
+    job_id: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendStep:
+    """Another version of a finished model, as it was after ``step``."""
+
+    job_id: str
+    step: int
+
+
+LibraryAction = SendResult | SendCard | RenameModel | DeleteModel | Rate | SendStep
 JobAction = CancelJob | AskSamples | AskFinish
-PrivacyAction = GiveConsent | DropJobPhotos | ForgetMe | Export | ChooseLanguage
+PrivacyAction = GiveConsent | DropJobPhotos | ForgetMe | Export | ChooseLanguage | Prefer
 Action = Show | Submit | JobAction | DropPhotos | LibraryAction | PrivacyAction | Order

@@ -8,6 +8,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,16 @@ from bot.result_screen import sent_beside
 from bot.screen import Line
 from bot.screens import toast
 from bot.sending import send
-from storage import consent_store, conversation_store, people_store, stored_store
-from storage.blob_store import LocalBlobs, photo_key
+from storage import (
+    consent_store,
+    conversation_store,
+    nudge_store,
+    people_store,
+    preference_store,
+    stored_store,
+)
+from storage.blob_store import photo_key
+from storage.blobs import Blobs, StoreError
 from storage.database import Database
 from storage.job import Job
 
@@ -47,6 +56,9 @@ class Exporter:
             await self._send(person, chat, frontend)
         except NetworkError as error:
             log.warning("an export was not sent (%s)", type(error).__name__)
+        except StoreError as error:
+            log.warning("an export could not be packed (%s)", error)
+            await self.presenter.tell(chat, toast(Line(key="oops")))
         except Exception:
             log.exception("an export failed")
             await self.presenter.tell(chat, toast(Line(key="oops")))
@@ -55,10 +67,10 @@ class Exporter:
         data, photos = await self._collect(person, chat)
         limits, links = frontend.limits, bool(self.post.public_url)
         most = 0 if limits.links or limits.paths or links else limits.out_file_bytes
-        keys = await asyncio.to_thread(_pack, data, photos, self.post.blobs, int(SHARE * most))
+        keys = await _pack(data, photos, self.post.blobs, int(SHARE * most))
         catalog = await self.presenter.catalog(person)
         for number, key in enumerate(keys, start=1):
-            one = self.post.beside(key, "", person, limits)
+            one = await self.post.beside(key, "", person, limits)
             title = Line(key="export.ready", args={"number": number, "count": len(keys)})
             screen = sent_beside(title, "button.export_open", one.way, one.url, one.path)
             async with self.presenter.lock(chat):
@@ -74,10 +86,14 @@ class Exporter:
             kept = await stored_store.of_person(tx, person, open_draft.photos)
             known = await people_store.get(tx, [person])
             given = await consent_store.of_person(tx, person)
+            wanted = await preference_store.get(tx, person)
+            said = await nudge_store.answers(tx, [job.id for job in kept.jobs])
         about = known.get(person)
         data: dict[str, Any] = {
             "person": asdict(about) if about else {"id": person},
             "consents": [{"policy": one.policy, "given_at": _when(one.given_at)} for one in given],
+            "settings": asdict(wanted),
+            "ratings": said,
             "draft": asdict(open_draft) if open_draft.draft else None,
             "trainings": [
                 _training(job, with_photos=job.id in kept.with_photos) for job in kept.jobs
@@ -109,14 +125,14 @@ def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _pack(
-    data: dict[str, Any], photos: Sequence[str], blobs: LocalBlobs, most_bytes: int
+async def _pack(
+    data: dict[str, Any], photos: Sequence[str], blobs: Blobs, most_bytes: int
 ) -> list[str]:
     """The keys of the ZIPs; ``most_bytes`` of each, 0: one holds all. A photo that is too large for
     any is named in the data as left out.
     """
-    here = [(key, path) for key in photos if (path := blobs.path(photo_key(key))).is_file()]
-    fit = [one for one in here if not most_bytes or one[1].stat().st_size < most_bytes // 2]
+    here = [(key, size) for key in photos if (size := await _size(blobs, key)) is not None]
+    fit = [one for one in here if not most_bytes or one[1] < most_bytes // 2]
     data["photos_left_out"] = sorted({key for key, _ in here} - {key for key, _ in fit})
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str).encode()
     folder = f"{EXPORTS}/{secrets.token_hex(8)}"
@@ -125,32 +141,45 @@ def _pack(
         key = f"{folder}/lorabot-data-{number}.zip"
         with tempfile.TemporaryDirectory() as making:
             path = Path(making) / "making.zip"
-            with zipfile.ZipFile(path, "w") as packed:
-                if number == 1:
-                    packed.writestr("data.json", text, zipfile.ZIP_DEFLATED)
-                for name, photo in group:
-                    packed.write(photo, f"photos/{name[:16]}{_suffix(photo)}")
-            blobs.put_now(key, path)
+            await _fill(path, text if number == 1 else b"", [name for name, _ in group], blobs)
+            await blobs.put_file(key, path)
         keys.append(key)
     return keys
 
 
+async def _size(blobs: Blobs, sha256: str) -> int | None:
+    try:
+        return await blobs.size(photo_key(sha256))
+    except FileNotFoundError:
+        return None
+
+
+async def _fill(path: Path, text: bytes, photos: Sequence[str], blobs: Blobs) -> None:
+    """One photo after the other, in threads; one that is deleted meanwhile is not there."""
+    with zipfile.ZipFile(path, "w") as packed:
+        if text:
+            packed.writestr("data.json", text, zipfile.ZIP_DEFLATED)
+        for sha256 in photos:
+            with suppress(FileNotFoundError):
+                photo = await blobs.get(photo_key(sha256))
+                name = f"photos/{sha256[:16]}{_suffix(photo)}"
+                await asyncio.to_thread(packed.writestr, name, photo)
+
+
 def _groups(
-    photos: Sequence[tuple[str, Path]], most_bytes: int, first_bytes: int
-) -> Iterator[list[tuple[str, Path]]]:
-    group: list[tuple[str, Path]] = []
+    photos: Sequence[tuple[str, int]], most_bytes: int, first_bytes: int
+) -> Iterator[list[tuple[str, int]]]:
+    group: list[tuple[str, int]] = []
     filled = first_bytes
-    for key, path in photos:
-        size = path.stat().st_size + 1000
+    for key, file_bytes in photos:
+        size = file_bytes + 1000
         if most_bytes and filled + size > most_bytes:
             yield group
             group, filled = [], 0
-        group.append((key, path))
+        group.append((key, file_bytes))
         filled += size
     yield group
 
 
-def _suffix(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    return next((suffix for start, suffix in SUFFIXES.items() if head.startswith(start)), ".image")
+def _suffix(photo: bytes) -> str:
+    return next((suffix for start, suffix in SUFFIXES.items() if photo.startswith(start)), ".image")

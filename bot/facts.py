@@ -8,7 +8,8 @@ from pictures.limits import DEFAULT, Limits
 from pictures.seen import Seen
 from storage.access import Pause, Quota
 from storage.bases import Base
-from storage.job import LIVE, Job, Photo
+from storage.job import LIVE, Job, JobState, Photo
+from storage.preferences import Preferences
 from storage.shelf import Page
 
 MODELS_ON_A_PAGE = 6
@@ -16,10 +17,12 @@ MODELS_ON_A_PAGE = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """The line of jobs: running first, then queued in order.
+    """The line of jobs: running first, then queued in order, as far as anybody reads.
 
-    ``names`` of people by id, for admins; ``starts_in`` seconds by job id; ``next_in`` is the same
-    for a job that would be added now; ``online`` counts training computers.
+    Behind them ``further`` ones wait, some with known ``places``. ``names`` of people by id, for
+    admins; ``starts_in`` seconds by job id; ``next_in`` is the same for a job that would be added
+    now; ``online`` counts training computers, and ``able`` are the base models that they can train,
+    None while nobody knows.
     """
 
     line: tuple[Job, ...] = ()
@@ -28,6 +31,27 @@ class Board:
     next_in: float = 0.0
     online: int = 0
     pause: Pause | None = None
+    further: int = 0
+    places: Mapping[str, int] = field(default_factory=dict)
+    able: frozenset[str] | None = None
+
+    @property
+    def queued(self) -> tuple[Job, ...]:
+        """Those of the line that wait."""
+        return tuple(job for job in self.line if job.state is JobState.QUEUED)
+
+    @property
+    def waiting(self) -> int:
+        return len(self.queued) + self.further
+
+    def place(self, job_id: str) -> int:
+        """From 1; 0: it does not wait."""
+        ids = [one.id for one in self.queued]
+        return ids.index(job_id) + 1 if job_id in ids else self.places.get(job_id, 0)
+
+    def can_train(self, base: str) -> bool:
+        """Some computer that is online can; where none is, that is another matter."""
+        return not self.online or self.able is None or base in self.able
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +75,11 @@ class Facts:
     captions are made on, if there is one. ``models`` is a page of the person's library, where that
     is open; ``kept_photos`` are those of the ``pressed`` job that are still here; ``has_links``:
     files can be loaded over the public address. ``wants_consent``: the person has yet to agree
-    to the policy; ``holds``: an admin looks at each set before it is trained; ``stored`` is
+    to the policy; ``holds``: an admin looks at each set before it is trained; below ``min_age`` an
+    estimated age calls one, or ``refuses_young`` the set (0: nobody asks for ages); ``stored`` is
     counted where somebody asks for it. ``quota`` is read where a job may begin, ``office`` where
-    an admin asks.
+    an admin asks. ``chosen_language`` is empty where the client's own counts. ``in_group``: others
+    read along.
     """
 
     now: float
@@ -82,8 +108,13 @@ class Facts:
     wants_consent: bool = False
     policy_url: str = ""
     holds: bool = False
+    min_age: int = 0
+    refuses_young: bool = False
     retention_days: int = 7
     stored: Stored = field(default_factory=Stored)
+    preferences: Preferences = field(default_factory=Preferences)
+    chosen_language: str = ""
+    in_group: bool = False
 
     def base(self, base_id: str) -> Base | None:
         return next((base for base in self.bases if base.id == base_id), None)

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bot.events import Event
-from bot.screen import Slot
+from bot.screen import Mark, Slot
 from storage.people_store import Person
 
 
@@ -19,7 +19,8 @@ class Limits:
     ``paths`` where the reader sits at this machine and a file's path is the best delivery;
     ``idempotent`` where a second send with the same key is the same message; ``copies`` where a
     button can put words into the clipboard. ``start_link`` is the address that hands the word
-    behind it to the bot, where the network has one.
+    behind it to the bot, where the network has one; ``gallery``: there is a place where people can
+    show something to everybody.
     """
 
     text: int = 4096
@@ -32,6 +33,7 @@ class Limits:
     idempotent: bool = False
     copies: bool = False
     start_link: str = ""
+    gallery: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,15 @@ class RenderedButton:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutFile:
-    """``small`` is a picture's own small version, within 320 pixels, if there is one."""
+    """``small`` is a picture's own small version, within 320 pixels, if there is one; ``key`` is
+    where the store has it, for who shows it from there.
+    """
 
     path: Path
     name: str
     file_bytes: int
     small: Path | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +85,14 @@ class Message:
 class Attachment:
     """A file that a person sent. ``fetch`` downloads it; it raises NetworkError.
 
-    ``suffix`` is all of its name that we look at: lower case, with the dot.
+    ``suffix`` is all of its name that we look at: lower case, with the dot. ``ref`` names the
+    message that brought it, where a mark can be set under that.
     """
 
     fetch: Callable[[], Awaitable[bytes]]
     file_bytes: int | None = None
     suffix: str = ""
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +102,8 @@ class Incoming:
     ``chat`` and ``person`` are ``platform:id``. ``update_id`` is unique on its platform: the same
     update delivered twice has its effect once. ``out_file_bytes`` is the largest file that this
     chat takes from us now, where the network says so with each update; None where it does not.
+    ``in_group``: others read along. ``once`` claims the update's effect for the transaction that it
+    is given, where the frontend keeps its updates itself; else the update's id does.
     """
 
     platform: str
@@ -104,6 +113,8 @@ class Incoming:
     event: Event | None = None
     attachments: tuple[Attachment, ...] = ()
     out_file_bytes: int | None = None
+    in_group: bool = False
+    once: Callable[[Any], Awaitable[bool]] | None = None
 
 
 class NetworkError(Exception):
@@ -135,6 +146,14 @@ class TooLargeError(NetworkError):
         super().__init__(what, permanent=True)
 
 
+class ExhibitRefusedError(NetworkError):
+    """The gallery does not take it; ``key`` is the sentence that says why."""
+
+    def __init__(self, what: str, key: str) -> None:
+        super().__init__(what, permanent=True)
+        self.key = key
+
+
 class SlowDownError(NetworkError):
     """The network asks for a pause of ``after_s`` seconds in this chat."""
 
@@ -148,6 +167,14 @@ class UncertainError(NetworkError):
 
 
 Receive = Callable[[Incoming], Awaitable[None]]
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A network that can set a mark under a person's own message."""
+
+    async def mark(self, chat: str, ref: str, mark: Mark) -> None:
+        """In place of the mark that is there. Raises NetworkError."""
 
 
 class Frontend(Protocol):
@@ -166,3 +193,16 @@ class Frontend(Protocol):
 
     async def run(self, receive: Receive) -> None:
         """Deliver updates to ``receive`` until cancelled. Acknowledge after it returned."""
+
+
+@runtime_checkable
+class Gallery(Protocol):
+    """A network with a place where people can show something to everybody."""
+
+    limits: Limits
+
+    async def exhibit(self, person: str, message: Message, *, key: str) -> str:
+        """The message's name. Raises ExhibitRefusedError where it cannot hang."""
+
+    async def take_down(self, ref: str) -> None:
+        """What is gone already is fine."""

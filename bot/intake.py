@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.blocklist import Blocklist
 from bot.events import Event, FileRefused, PhotoReceived
@@ -11,8 +12,11 @@ from bot.frontend import Attachment, Frontend, NetworkError
 from pictures import archive, look
 from pictures.look import Refused
 from pictures.sandbox import Cells
-from storage.blob_store import LocalBlobs, photo_key
+from storage.blob_store import photo_key
+from storage.blobs import Blobs, StoreError
 from storage.job import Photo
+
+log = logging.getLogger(__name__)
 
 FETCH_TRIES = 3
 TAKEN_AT_ONCE = 4
@@ -23,7 +27,7 @@ FETCH_PAUSE_S = 0.5
 class Intake:
     """``frontends`` by platform: each has a limit of its own."""
 
-    blobs: LocalBlobs
+    blobs: Blobs
     cells: Cells
     frontends: Mapping[str, Frontend]
     blocklist: Blocklist
@@ -34,7 +38,9 @@ class Intake:
 
         async def one(attachment: Attachment) -> list[Event]:
             async with gate:
-                return await self._look_into(attachment, platform)
+                found = await self._look_into(attachment, platform)
+            # Of several, as in a ZIP, a mark could not say which.
+            return [_brought_by(found[0], attachment.ref)] if len(found) == 1 else found
 
         taken = await asyncio.gather(*map(one, attachments))
         return [event for some in taken for event in some]
@@ -69,7 +75,12 @@ class Intake:
         sha256 = look.key_of(data)
         if await asyncio.to_thread(self.blocklist.blocks, sha256, looked):
             return FileRefused("photo.policy")
-        await self.blobs.put(photo_key(sha256), data)
+        try:
+            await self.blobs.put(photo_key(sha256), data)
+        except StoreError as error:
+            # Nothing is said to have arrived that is not kept.
+            log.error("a photo could not be kept: %s", error)  # noqa: TRY400  the sentence says all
+            return FileRefused("photo.fetch")
         # The conversation gives the number: only it knows how many came before.
         photo = Photo(
             sha256=sha256,
@@ -79,6 +90,10 @@ class Intake:
             height=looked.height,
         )
         return PhotoReceived(photo, json.dumps(look.to_json(looked)))
+
+
+def _brought_by(event: Event, ref: str) -> Event:
+    return replace(event, ref=ref) if isinstance(event, PhotoReceived | FileRefused) else event
 
 
 async def _fetch(attachment: Attachment) -> bytes | None:

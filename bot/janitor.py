@@ -7,9 +7,10 @@ first, files after them: a file that is named nowhere is found by the sweep that
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bot import draft
 from bot.clock import DAY_S
@@ -23,8 +24,18 @@ from bot.screen import Line
 from bot.screens import toast
 from bot.sending import send
 from bot.texts.catalog import Catalog, nearest
-from storage import conversation_store, erase_store, job_store, look_store, retention_store
-from storage.blob_store import LocalBlobs, photo_key, samples_prefix
+from storage import (
+    conversation_store,
+    erase_store,
+    job_store,
+    log_files,
+    look_store,
+    mark_store,
+    quota_store,
+    retention_store,
+)
+from storage.blob_store import photo_key, samples_prefix
+from storage.blobs import Blobs, StoreError
 from storage.database import Database, Tx
 from storage.erase_store import Leaving
 from storage.job import FINAL
@@ -34,6 +45,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 900.0
 LEAVING_S = 1.0  # how often it is looked whether a worker has let go
 HALF_WRITTEN_S = DAY_S
+MARKS_S = 30 * DAY_S
 EXPORTS = "exports"
 SHOWN = "shown"  # pictures of panels: printed again where one is still looked at
 
@@ -52,12 +64,18 @@ class Days:
 
 @dataclass(slots=True, kw_only=True)
 class Janitor:
+    """``logs`` is where the workers of this machine keep what their trainers said. With a
+    ``secret`` the day's count of trainings outlives whoever is forgotten, without their name.
+    """
+
     database: Database
-    blobs: LocalBlobs
+    blobs: Blobs
     librarian: Librarian
     presenter: Presenter
     frontends: Mapping[str, Frontend]
     days: Days = field(default_factory=Days)
+    logs: Path | None = None
+    secret: str = field(default="", repr=False)
     _strays_at: float = 0.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -81,14 +99,23 @@ class Janitor:
             async with self.database.write() as tx:
                 before = now - self.days.messages * DAY_S
                 await retention_store.forget_chat_log(tx, before=before)
-            await self._end_strays(now)
-            await self.blobs.sweep(SHOWN, before=now - self.days.drafts * DAY_S)
-            await self.blobs.sweep(EXPORTS, before=now - self.days.exports * DAY_S)
-            await self.blobs.sweep_half_written(before=now - HALF_WRITTEN_S)
+                await mark_store.forget_old(tx, before=now - MARKS_S)
+                await quota_store.drop_old(tx, now=now)
+            await self._end_logs(now)
+            try:
+                await self._sweep_files(now)
+            except StoreError as error:
+                log.warning("old files stay for now (%s)", error)
             async with self.database.read() as tx:
                 waiting = await erase_store.asked(tx)
             gone = [await self._forget(one, now) for one in waiting]
         return gone.count(False)
+
+    async def _sweep_files(self, now: float) -> None:
+        await self._end_strays(now)
+        await self.blobs.sweep(SHOWN, before=now - self.days.drafts * DAY_S)
+        await self.blobs.sweep(EXPORTS, before=now - self.days.exports * DAY_S)
+        await self.blobs.sweep_half_written(before=now - HALF_WRITTEN_S)
 
     # --- after some days ---------------------------------------------------------------------
 
@@ -102,11 +129,11 @@ class Janitor:
             async with self.database.write() as tx:
                 ended = await retention_store.end_draft(tx, one, empty, now=now)
                 if ended:
+                    await mark_store.forget(tx, [one.chat])
                     keys = await _free(tx, [photo.sha256 for photo in stored.photos])
             if not ended or stored.state is State.IDLE:
                 continue
-            await self._delete_photos(keys)
-            await self.blobs.delete_prefix(shown_prefix(stored.draft))
+            await self._delete_photos(keys, (shown_prefix(stored.draft),))
             log.info("draft %s: deleted after its days", stored.draft)
             self.presenter.look(one.chat)
             line = Line(key="draft.expired", args={"name": stored.name or "–"})
@@ -126,11 +153,19 @@ class Janitor:
         """Photos whose rows went, or never came, while a process died; once a day is enough."""
         if now < self._strays_at:
             return
-        self._strays_at = now + DAY_S
         old = await self.blobs.older("photos", before=now - DAY_S)
         async with self.database.read() as tx:
             strays = await retention_store.strays(tx, old)
+        self._strays_at = now + DAY_S
         await self._delete_photos(strays)
+
+    async def _end_logs(self, now: float) -> None:
+        """What trainers said goes with the photos that they were trained on."""
+        before = now - self.days.photos * DAY_S
+        await self.blobs.sweep(log_files.PREFIX, before=before)
+        if self.logs is not None:
+            old = await asyncio.to_thread(log_files.jobs_in, self.logs, before=before)
+            await asyncio.to_thread(log_files.remove, self.logs, old)
 
     # --- because somebody wants it -----------------------------------------------------------
 
@@ -147,7 +182,10 @@ class Janitor:
         await self._delete_photos(free)
 
     async def _forget(self, one: Leaving, now: float) -> bool:
-        """False: a worker still holds a job of theirs."""
+        """False: a worker still holds a job of theirs, or their files cannot be deleted now."""
+        if fault := await self.blobs.fault(ask=True):
+            log.warning("somebody waits to be forgotten (%s)", fault)
+            return False
         async with self.database.write() as tx:
             held = await erase_store.still_running(tx, one.person)
             for job_id in held:
@@ -158,11 +196,15 @@ class Janitor:
             open_draft = draft.from_json(stored.text) if stored else Conversation()
             photos = [photo.sha256 for photo in open_draft.photos]
             drafts = [open_draft.draft] if open_draft.draft else []
+            if self.secret:
+                digest = quota_store.digest_of(self.secret, one.person)
+                await quota_store.keep(tx, one.person, digest, now=now)
             erased = await erase_store.erase(tx, one, drafts, photos)
-        await self._delete_photos(erased.photos)
-        for name in erased.job_ids:
-            await self.blobs.delete_prefix(samples_prefix(name))
-            await self.blobs.delete_prefix(shown_prefix(name))
+        below = (samples_prefix, shown_prefix, log_files.log_prefix)
+        names = [one(name) for name in erased.job_ids for one in below]
+        await self._delete_photos(erased.photos, names)
+        if self.logs is not None:
+            await asyncio.to_thread(log_files.remove, self.logs, erased.job_ids)
         await self.librarian.sweep()
         log.info("a person was forgotten: %d jobs", len(erased.job_ids))
         await self._last_word(one)
@@ -178,9 +220,17 @@ class Janitor:
             async with self.presenter.lock(one.chat):
                 await send(frontend, one.chat, message, f"forgotten-{one.person}")
 
-    async def _delete_photos(self, keys: list[str] | tuple[str, ...]) -> None:
-        for key in keys:
-            await self.blobs.delete(photo_key(key))
+    async def _delete_photos(self, keys: Sequence[str], prefixes: Sequence[str] = ()) -> None:
+        """And what lies below ``prefixes``."""
+        try:
+            for key in keys:
+                await self.blobs.delete(photo_key(key))
+            for prefix in prefixes:
+                await self.blobs.delete_prefix(prefix)
+        except StoreError as error:
+            # No row names them any more: the next look for strays finds them.
+            log.warning("files stay for now (%s)", error)
+            self._strays_at = 0.0
 
 
 async def _free(tx: Tx, keys: list[str]) -> list[str]:

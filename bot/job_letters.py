@@ -14,7 +14,8 @@ from bot.render import render
 from bot.screen import Line
 from bot.screens import toast
 from bot.sending import send
-from storage import job_store, people_store
+from storage import job_store, log_files, people_store
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.job import Job, new_id
 
@@ -25,11 +26,12 @@ TAIL_BYTES = 64_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLetters:
-    """``logs`` is where the workers of this machine keep what their trainers said; those of others
-    keep it to themselves. ``spool`` holds a file while it is sent.
+    """Workers put the last lines of their trainers among the ``blobs``; ``logs`` is where those of
+    this machine keep more of them. ``spool`` holds a file while it is sent.
     """
 
     database: Database
+    blobs: Blobs
     presenter: Presenter
     frontends: Mapping[str, Frontend]
     logs: Path
@@ -42,13 +44,21 @@ class JobLetters:
         if job is None:
             await self.presenter.tell(chat, toast(Line(key="admin.no_job")))
             return
-        tail = await asyncio.to_thread(_tail, self.logs / f"{job.id}.log")
+        tail = await self._tail(job.id)
         names = [word for one in known.values() for word in (one.name, *one.name.split())]
         text = job_log(job, tail, names=names, now=time.time())
         try:
             await self._send(job, text, chat)
         except NetworkError as error:
             log.warning("job %s: its log was not sent (%s)", job.id, type(error).__name__)
+
+    async def _tail(self, job_id: str) -> str:
+        try:
+            kept = await log_files.newest(self.blobs, job_id)
+        except OSError as error:
+            log.warning("job %s: the store does not give its log (%s)", job_id, error)
+            kept = ""
+        return kept or await asyncio.to_thread(_tail, log_files.whole(self.logs, job_id))
 
     async def _send(self, job: Job, text: str, chat: str) -> None:
         frontend = self.frontends[chat.partition(":")[0]]

@@ -18,9 +18,12 @@ def status(
     starts_in_s: float = 0.0,
     online: int = 1,
     pause: Pause | None = None,
+    able: bool = True,
 ) -> Screen:
-    """The job's one status message: the row as it is now."""
-    soon = paused(pause) if pause else when(starts_in_s, online)
+    """The job's one status message: the row as it is now. Not ``able``: no computer that is online
+    can train it.
+    """
+    soon = paused(pause) if pause else when(starts_in_s, online, able=able)
     lines = (*_state_lines(job, place, soon), *_rejections(job))
     return Screen(slot=Slot.STATUS, lines=lines, buttons=_state_buttons(job))
 

@@ -7,11 +7,21 @@ from pathlib import Path
 
 from bot.cards import Cards
 from bot.courier import Courier
-from bot.events import DeleteModel, LibraryAction, RenameModel, SendCard, SendResult
+from bot.events import (
+    DeleteModel,
+    LibraryAction,
+    Rate,
+    RenameModel,
+    SendCard,
+    SendResult,
+    SendStep,
+)
 from bot.facts import Facts
 from bot.frontend import Frontend
-from storage import job_store, library_store
-from storage.blob_store import LocalBlobs, artifact_prefix, file_digest, samples_prefix
+from bot.step_files import StepFiles
+from storage import exhibit_store, job_store, library_store, nudge_store
+from storage.blob_store import artifact_prefix, file_digest, samples_prefix
+from storage.blobs import Blobs
 from storage.database import Database, Tx
 from storage.library_store import Doomed
 
@@ -25,9 +35,10 @@ class Librarian:
     """``lora_dir`` is the folder that finished files are copied to, if this machine has it."""
 
     database: Database
-    blobs: LocalBlobs
+    blobs: Blobs
     courier: Courier
     cards: Cards
+    steps: StepFiles
     lora_dir: Path | None = None
     _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -36,10 +47,13 @@ class Librarian:
         match action:
             case RenameModel(job_id, name):
                 await library_store.rename(tx, job_id, name)
+            case Rate(job_id, answer):
+                await nudge_store.answer(tx, nudge_store.RATE, job_id, answer)
             case DeleteModel(job_id, with_copy=with_copy):
                 job = await job_store.get(tx, job_id)
                 if job is not None and job.person == facts.person:
                     await library_store.doom(tx, job, with_copy=with_copy)
+                    await exhibit_store.take_down(tx, job_id)
 
     async def after(self, action: LibraryAction, chat: str, frontend: Frontend) -> None:
         """Once that is committed."""
@@ -48,6 +62,8 @@ class Librarian:
                 self.courier.send_again(job_id, chat, frontend, only_link=only_link)
             case SendCard(job_id):
                 await self.cards.send(job_id, chat, frontend)
+            case SendStep(job_id, step):
+                await self.steps.send(job_id, step, chat, frontend)
             case DeleteModel():
                 await self.sweep()
 

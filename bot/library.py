@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from bot import naming, screens
 from bot.answers import ask_next
+from bot.defaults import quality_of, tool_of
 from bot.draft import Conversation, State
 from bot.events import (
     Action,
@@ -19,15 +20,18 @@ from bot.events import (
     RenameModel,
     SendCard,
     SendResult,
+    SendStep,
     Show,
     Text,
 )
 from bot.facts import Facts
 from bot.moves import Step, move_below
 from bot.opened import Opened, View
+from bot.rating import rate
 from bot.screen import Line
 from pictures.captions import Wishes
 from storage.job import MIN_PHOTOS, Job, JobState
+from trainer.presets import Quality
 
 COPY = "copy"  # the argument of a deletion that takes the copy in the LoRA folder with it
 
@@ -117,10 +121,24 @@ def _model(conversation: Conversation, job: Job, _: str, _facts: Facts) -> Step:
     return _show(conversation, job, View.MODEL), ()
 
 
-def _howto(conversation: Conversation, job: Job, tool: str, _facts: Facts) -> Step:
+def _howto(conversation: Conversation, job: Job, tool: str, facts: Facts) -> Step:
     """Without a tool it was asked for below a result; with one it turns the page."""
-    opened = Opened(view=View.HOWTO, model=job.id, tool=tool)
+    wanted = tool or tool_of(facts.preferences)
+    opened = Opened(view=View.HOWTO, model=job.id, tool=wanted)
     return _open(conversation, opened, below=not tool), ()
+
+
+def _steps(conversation: Conversation, job: Job, here: str, _facts: Facts) -> Step:
+    """Other versions; ``here`` where it is a page of the library itself."""
+    opened = Opened(view=View.STEPS, model=job.id)
+    return _open(conversation, opened, below=not here), ()
+
+
+def _send_step(conversation: Conversation, job: Job, argument: str, _facts: Facts) -> Step:
+    known = {str(one.step): one.step for one in job.saved}
+    if argument not in known:
+        return conversation, (Show(screens.toast(Line(key="steps.none"))),)
+    return conversation, (SendStep(job.id, known[argument]),)
 
 
 def _show(conversation: Conversation, job: Job, view: View) -> Conversation:
@@ -180,8 +198,10 @@ def _delete(conversation: Conversation, job: Job, argument: str, facts: Facts) -
 # --- another one from the same photos ------------------------------------------------------------
 
 
-def _retrain(conversation: Conversation, job: Job, _: str, facts: Facts) -> Step:
-    """A new draft with all answers of the old one: only what should be different is changed."""
+def _retrain(conversation: Conversation, job: Job, quality: str, facts: Facts) -> Step:
+    """A new draft with all answers of the old one: only what should be different is changed. A
+    ``quality`` comes from the question whether it was good.
+    """
     base = facts.base(job.params.base_model)
     answered = _draft_of(conversation, job, facts)
     answered = replace(
@@ -189,6 +209,7 @@ def _retrain(conversation: Conversation, job: Job, _: str, facts: Facts) -> Step
         name=naming.free_name(job.name, facts.taken),
         trigger=job.params.trigger,
         base=base.id if base and base.installed else "",
+        quality=quality if quality in set(Quality) else quality_of(facts.preferences),
         closed=len(facts.kept_photos) >= MIN_PHOTOS,
         wishes=Wishes.from_text(job.wishes),
     )
@@ -233,6 +254,9 @@ VERBS: dict[str, Handler] = {
     "send": _send,
     "link": _link,
     "card": _card,
+    "steps": _steps,
+    "step": _send_step,
+    "rate": rate,
     "rename": _ask_name,
     "remove": _ask_delete,
     "removenow": _delete,

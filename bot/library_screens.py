@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from bot import step_screen
+from bot.defaults import tool_of
 from bot.draft import Conversation
 from bot.facts import Facts
 from bot.howto import FAMILIES, TOOLS, howto
@@ -40,7 +42,11 @@ def _part(opened: Opened, facts: Facts) -> Part:
             return _name(job)
         case View.DELETE:
             return _delete(job)
-    return _model(job, opened, facts)
+    return _steps(job) if opened.view is View.STEPS else _model(job, opened, facts)
+
+
+def _steps(job: Job) -> Part:
+    return step_screen.page(job), step_screen.buttons(job, _to_model(job), CLOSE)
 
 
 def _list(facts: Facts) -> Part:
@@ -91,14 +97,16 @@ def _model_buttons(job: Job, opened: Opened, facts: Facts) -> Rows:
     if facts.has_links:
         send.append(button("button.new_link", "link"))
     again = [button("button.retrain", "retrain"), button("button.reuse", "reuse")]
+    tool = tool_of(facts.preferences)
     rows = (
         tuple(send),
         (
-            Button(label="button.howto", verb="howto", draft=job.id, argument=TOOLS[0]),
+            Button(label="button.howto", verb="howto", draft=job.id, argument=tool),
             Button(label="button.copy_trigger", copy=job.params.trigger),
         ),
         (button("button.card", "card"), button("button.rename", "rename")),
         tuple(again) if facts.kept_photos else (),
+        (step_screen.other_versions(job, "here"),) if job.saved else (),
         (button("button.delete", "remove", danger=True), _back(opened)),
     )
     return tuple(row for row in rows if row)

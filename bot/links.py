@@ -9,6 +9,11 @@ from pathlib import Path
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 SALT = "download"
+SHORTEST_SECRET = 32  # letters of the file; whoever guesses it signs links and cookies
+
+
+class WeakSecretError(Exception):
+    """What signs links and cookies could be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +72,7 @@ def secret_key(data_dir: Path, given: str | None) -> str:
             pass
         finally:
             making.unlink()
-    return path.read_text(encoding="ascii").strip()
+    secret = path.read_text(encoding="ascii").strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise WeakSecretError(f"{path} is empty or cut off: delete it, and a new one is made")
+    return secret

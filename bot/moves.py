@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot import screens
+from bot.defaults import base_of, quality_of
 from bot.draft import Conversation, State
 from bot.events import Action, Event, Show
 from bot.facts import Facts
@@ -28,6 +29,8 @@ def begin(conversation: Conversation, _event: Event, facts: Facts) -> Step:
         draft=facts.new_id,
         person=facts.person,
         panel=conversation.panel + 1,
+        base=base_of(facts.preferences, facts),
+        quality=quality_of(facts.preferences),
     )
     return started, ()
 

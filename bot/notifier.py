@@ -12,16 +12,18 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 
-from bot import job_screens, sample_screens
+from bot import counts, job_screens, sample_screens
 from bot.courier import Courier
 from bot.frontend import ChatGoneError, Frontend, Message, NetworkError
 from bot.presenter import Presenter
 from bot.reading import Reader
 from bot.render import render
 from bot.sending import edit_or_send
-from storage import job_lists, job_store
+from storage import clock, job_lists, job_store, preference_store
+from storage.blobs import StoreError
 from storage.database import Database
 from storage.job import Job, JobState
+from storage.log_context import about
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ class Notifier:
                     behind += await self._waiting()
                 for job in behind:
                     if job.chat not in self._busy or self._busy[job.chat].done():
-                        self._busy[job.chat] = asyncio.create_task(self._update(job))
+                        with about(job.id):
+                            self._busy[job.chat] = asyncio.create_task(self._update(job))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), LOOK_S)
         finally:
@@ -96,6 +99,9 @@ class Notifier:
         except NetworkError as error:
             log.warning("job %s: the chat was not reached (%s)", job.id, type(error).__name__)
             pause = AFTER_TROUBLE_S
+        except StoreError as error:
+            log.warning("job %s: its files cannot be fetched (%s)", job.id, error)
+            pause = AFTER_TROUBLE_S
         except Exception:
             # Ours. The row stays behind, so it is tried again, not too soon.
             log.exception("job %s: its chat could not be brought up to date", job.id)
@@ -107,15 +113,15 @@ class Notifier:
         async with self._database.read() as tx:
             job = await job_store.get(tx, job_id)
             seconds = await self._reader.seconds(tx)
-            board = await self._reader.board(tx, seconds, time.time())
+            board = await self._reader.board(tx, seconds, {job_id})
+            now = await clock.now(tx)
         if job is None:
             return
-        waiting = [one.id for one in board.line if one.state is JobState.QUEUED]
-        place = waiting.index(job.id) + 1 if job.id in waiting else 0
-        starting = time.time() - job.created_at < WAIT_FOR_WORKER_S
+        starting = now - job.created_at < WAIT_FOR_WORKER_S
         screen = job_screens.status(
             job,
-            place=place,
+            place=board.place(job.id),
+            able=starting or board.can_train(job.params.base_model),
             starts_in_s=board.starts_in.get(job.id, 0.0),
             online=max(board.online, int(starting)),
             pause=board.pause,
@@ -128,6 +134,8 @@ class Notifier:
         if message != self._shown.get(job.id) and not merged:
             ref = await edit_or_send(frontend, job.chat, ref, message, f"status-{job.id}")
             self._shown[job.id] = message
+        skipped = max(0, job.version - job.sent_version - 1)
+        counts.COALESCED.labels(frontend.platform).inc(skipped)
         await self._show_samples(job, frontend)
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version, status_ref=ref)
@@ -141,6 +149,8 @@ class Notifier:
         screen = sample_screens.samples(job)
         picture = await self._presenter.picture(screen) if screen else None
         if screen is None or picture is None or job.state in NOT_SHOWN:
+            return
+        if not job.asked_samples and not await self._wants_samples(job):
             return
         catalog = await self._presenter.catalog(job.person)
         message = render(screen, catalog, frontend.limits, picture=picture)
@@ -160,13 +170,17 @@ class Notifier:
             log.warning("job %s: its samples were refused (%s)", job.id, error)
         await self._note_samples(job, f"{showing}|{ref}")
 
+    async def _wants_samples(self, job: Job) -> bool:
+        async with self._database.read() as tx:
+            return (await preference_store.get(tx, job.person)).samples
+
     async def _note_samples(self, job: Job, ref: str) -> None:
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.sent_version, samples_ref=ref)
 
     async def _close(self, job: Job) -> None:
         async with self._database.write() as tx:
-            await job_store.delivered(tx, job.id, now=time.time())
+            await job_store.delivered(tx, job.id, now=await clock.now(tx))
         log.info("job %s: done", job.id)
         self.wake()
 
@@ -174,4 +188,4 @@ class Notifier:
         """The person left or blocked the bot: nothing more to show; the file is kept."""
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version)
-            await job_store.delivered(tx, job.id, now=time.time())
+            await job_store.delivered(tx, job.id, now=await clock.now(tx))

@@ -10,11 +10,15 @@ class View(StrEnum):
     HOWTO = "howto"
     NAME = "name"  # waits for a new name
     DELETE = "delete"  # asks once
+    STEPS = "steps"  # other versions of the same training
+    SETTINGS = "settings"  # not the library's, but shown in its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """``page`` of the list; ``model`` is a job's id; ``tool`` is the program that is explained."""
+    """``page`` of the list; ``model`` is a job's id; ``tool`` is the program that is explained, or
+    the setting that is asked about.
+    """
 
     view: View = View.LIST
     page: int = 0

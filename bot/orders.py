@@ -13,6 +13,20 @@ class MakeAdmin:
 
 
 @dataclass(frozen=True, slots=True)
+class Appoint:
+    """An admin makes another one."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """An admin is one no more, if another one is left."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class UseInvite:
     """Whoever brought this code is let in, and nobody else by it."""
 
@@ -110,7 +124,20 @@ class Note:
     detail: str = ""
 
 
-DoorOrder = MakeAdmin | UseInvite | Decide | SetLimits | MakeInvites
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A model's owner shows its samples to everybody."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDown:
+    job_id: str
+
+
+DoorOrder = MakeAdmin | Appoint | Dismiss | UseInvite | Decide | SetLimits | MakeInvites
 DeskOrder = BeginPause | EndPause | Reorder | DecideJob | RunDoctor | SendLog
 LetterOrder = Tell | DraftLetter | PostLetter | DropLetter | Note
-Order = DoorOrder | DeskOrder | LetterOrder
+GalleryOrder = Exhibit | TakeDown
+Order = DoorOrder | DeskOrder | LetterOrder | GalleryOrder

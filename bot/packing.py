@@ -11,12 +11,13 @@ from bot.links import Links
 from bot.presenter import Presenter
 from bot.render import render
 from bot.result_screen import Shipment
-from bot.screen import Line
+from bot.screen import Line, Screen
 from bot.screens import toast
-from storage import limit_store, twin_store, worker_store
-from storage.blob_store import LocalBlobs
+from storage import limit_store, preference_store, twin_store, worker_store
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.job import Artifact, Job
+from storage.preferences import Pings
 from storage.shelf import Twin
 
 TWIN_S = 120.0  # so long a file waits for its smaller twin
@@ -37,19 +38,23 @@ class Beside:
 class Post:
     """What a delivery needs: the files, the links, and the address they begin with."""
 
-    blobs: LocalBlobs
+    blobs: Blobs
     links: Links
     public_url: str = ""
 
-    def beside(self, key: str, job_id: str, person: str, limits: Limits) -> Beside:
+    async def beside(self, key: str, job_id: str, person: str, limits: Limits) -> Beside:
         """How a small file under this key, one that is no LoRA, reaches its chat."""
-        path = self.blobs.path(key)
-        file = OutFile(path=path, name=path.name, file_bytes=path.stat().st_size)
-        way = delivery.way(file.file_bytes, limits, self.public_url)
+        way = delivery.way(await self.blobs.size(key), limits, self.public_url)
         url = ""
         if isinstance(way, delivery.Link):
             url = way.base + self.links.path(job_id, person, key)
-        return Beside(way, file if isinstance(way, delivery.Attach) else None, url, str(path))
+        file = await self.file(key) if isinstance(way, delivery.Attach) else None
+        return Beside(way, file, url, self.blobs.place(key))
+
+    async def file(self, key: str, name: str = "") -> OutFile:
+        """Brought here, to be attached; ``name`` is what people see."""
+        path = await self.blobs.at_hand(key)
+        return OutFile(path=path, name=name or path.name, file_bytes=path.stat().st_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +93,18 @@ class Packer:
         shipment = await self._ship(job, made, limits)
         if shipment is None:
             return None
-        file = self._file(shipment)
-        screen = result_screen.result(job, shipment)
+        file = await self._file(shipment)
+        screen = await self._as_wanted(job, result_screen.result(job, shipment))
         picture = await self._presenter.picture(screen) if load is Load.ALL else None
         message = render(screen, catalog, frontend.limits, file, picture)
         kept = isinstance(shipment.way, delivery.OnServer)
         return Parcel(message, file.file_bytes if file else 0, kept)
+
+    async def _as_wanted(self, job: Job, screen: Screen) -> Screen:
+        """With a sound, unless the person wants none."""
+        async with self._database.read() as tx:
+            wanted = await preference_store.get(tx, job.person)
+        return replace(screen, notify=wanted.pings is not Pings.NONE)
 
     async def _limits(self, chat: str, frontend: Frontend, load: Load) -> Limits:
         usual = frontend.limits.out_file_bytes
@@ -124,11 +135,11 @@ class Packer:
             twin=twin,
             url=url,
             hours=self._post.links.hours,
-            path=str(self._post.blobs.path(made.key)),
+            path=self._post.blobs.place(made.key),
             most_bytes=limits.out_file_bytes,
         )
 
-    def _file(self, shipment: Shipment) -> OutFile | None:
+    async def _file(self, shipment: Shipment) -> OutFile | None:
         match shipment.way:
             case delivery.Attach():
                 sent: Artifact | Twin | None = shipment.made
@@ -138,8 +149,7 @@ class Packer:
                 sent = None
         if sent is None:
             return None
-        path = self._post.blobs.path(sent.key)
-        return OutFile(path=path, name=sent.name, file_bytes=sent.file_bytes)
+        return await self._post.file(sent.key, sent.name)
 
     async def _twin(self, job: Job, max_bytes: int) -> Twin | NoTwin:
         """The twin, or whether there will be one: not where nobody can make it."""

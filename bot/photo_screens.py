@@ -1,10 +1,10 @@
-"""Panels about photos: the tally, one photo with a question, contact sheet, captions. Pure."""
+"""Panels about photos: the tally, one photo with a question, the contact sheet. Pure."""
 
 from collections.abc import Sequence
 
 from bot.draft import Conversation
 from bot.facts import Facts
-from bot.review import Review, captions_of, review
+from bot.review import Review, review
 from bot.screen import Button, Line, Picture, Tile
 from pictures.verdict import PERSON, Choice, Level, Remark, Shot, Verdict
 from storage.bases import DEMO
@@ -12,7 +12,6 @@ from storage.job import MAX_PHOTOS, MIN_PHOTOS, Args
 
 MOST_LINES = 8  # about single photos; the contact sheet has them all
 ROW = 5  # buttons
-PAGE = 5  # captions
 
 Buttons = tuple[tuple[Button, ...], ...]
 Part = tuple[tuple[Line, ...], Buttons]
@@ -187,7 +186,7 @@ def _faces(shot: Shot, verdict: Verdict, draft: str) -> list[tuple[Button, ...]]
         )
         for face in range(1, min(len(shot.faces.faces), 2 * ROW) + 1)
     ]
-    return _rows(buttons)
+    return in_rows(buttons)
 
 
 def photo_picture(conversation: Conversation, facts: Facts) -> Picture | None:
@@ -222,7 +221,7 @@ def contact_sheet(conversation: Conversation, facts: Facts) -> Part:
     ]
     last = (Button(label="button.back", verb="back", draft=draft),)
     lines = (Line(key="sheet.title", args={"count": len(found.shots)}, n=found.used),)
-    return lines, (*_rows(buttons), last)
+    return lines, (*in_rows(buttons), last)
 
 
 def sheet_picture(conversation: Conversation, facts: Facts) -> Picture:
@@ -234,71 +233,5 @@ def sheet_picture(conversation: Conversation, facts: Facts) -> Picture:
     return Picture(draft=conversation.draft, tiles=tiles, sheet=True)
 
 
-# --- captions ------------------------------------------------------------------------------------
-
-
-def captions(conversation: Conversation, facts: Facts) -> Part:
-    pairs = captions_of(conversation, facts)
-    draft, first = conversation.draft, conversation.page * PAGE
-    shown = pairs[first : first + PAGE]
-    lines = [Line(key="captions.title", args={"page": conversation.page + 1}, n=len(pairs))]
-    lines += [
-        Line(key="captions.one", args={"number": photo.number, "caption": text})
-        for photo, text in shown
-    ]
-    lines += _wishes(conversation)
-    edit = [
-        Button(
-            label="button.caption",
-            args={"number": photo.number},
-            verb="caption",
-            draft=draft,
-            argument=str(photo.number),
-        )
-        for photo, _ in shown
-    ]
-    lint = Button(
-        label="button.lint_on" if conversation.wishes.keep_identity else "button.lint_off",
-        args={"trigger": conversation.trigger},
-        verb="lint",
-        draft=draft,
-    )
-    words = (
-        Button(label="button.word_in", verb="wordin", draft=draft),
-        Button(label="button.word_out", verb="wordout", draft=draft),
-    )
-    turning = _turning(conversation, len(pairs))
-    rows = [*_rows(edit), words, (lint,)]
-    rows += [turning] if turning else []
-    return tuple(lines), (*rows, (Button(label="button.back", verb="summary", draft=draft),))
-
-
-def _turning(conversation: Conversation, count: int) -> tuple[Button, ...]:
-    pages = {"button.earlier": conversation.page - 1, "button.later": conversation.page + 1}
-    return tuple(
-        Button(label=label, verb="captions", draft=conversation.draft, argument=str(page))
-        for label, page in pages.items()
-        if 0 <= page * PAGE < count
-    )
-
-
-def _wishes(conversation: Conversation) -> list[Line]:
-    wishes, lines = conversation.wishes, []
-    if wishes.added:
-        lines.append(Line(key="captions.added", args={"words": ", ".join(wishes.added)}))
-    if wishes.removed:
-        lines.append(Line(key="captions.removed", args={"words": ", ".join(wishes.removed)}))
-    return lines
-
-
-def asks_words(conversation: Conversation, key: str) -> Part:
-    draft = conversation.draft
-    row = [Button(label="button.back", verb="captions", draft=draft)]
-    if key == "ask.caption":
-        row.insert(0, Button(label="button.own_again", verb="again", draft=draft))
-    args: Args = {"number": conversation.at, "trigger": conversation.trigger}
-    return (Line(key=key, args=args),), (tuple(row),)
-
-
-def _rows(buttons: Sequence[Button]) -> list[tuple[Button, ...]]:
+def in_rows(buttons: Sequence[Button]) -> list[tuple[Button, ...]]:
     return [tuple(buttons[at : at + ROW]) for at in range(0, len(buttons), ROW)]

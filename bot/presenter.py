@@ -7,26 +7,36 @@ changes in a moment become one edit, and after a crash the next look shows what 
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from bot import draft
 from bot.darkroom import Darkroom
-from bot.frontend import Frontend, Message, NetworkError, OutFile
+from bot.draft import Conversation
+from bot.facts import Facts
+from bot.frontend import Frontend, Marking, Message, NetworkError, OutFile
+from bot.marker import Marker
+from bot.marks import marks_of
 from bot.panels import panel
 from bot.reading import Reader
 from bot.render import render
 from bot.screen import Screen
 from bot.sending import edit_or_send, send
 from bot.texts.catalog import Catalog, nearest
-from storage import conversation_store, people_store
+from bot.unread import UnreadError
+from storage import conversation_store, job_lists, mark_store, people_store
+from storage.blobs import StoreError
 from storage.conversation_store import Stored
 from storage.database import Database
 from storage.job import new_id
 from storage.people_store import Person
 
 log = logging.getLogger(__name__)
+
+Drawn = TypeVar("Drawn")
 
 DEBOUNCE_S = 0.35  # photos of an album arrive together; their tally is edited once
 LOOK_S = 1.0  # also how soon the chat hears what a worker saw on its photos
@@ -60,6 +70,7 @@ class Presenter:
         darkroom: Darkroom,
     ) -> None:
         self._darkroom = darkroom
+        self._marker = Marker(database=database)
         self._database = database
         self._reader = reader
         self._frontends = frontends
@@ -94,6 +105,7 @@ class Presenter:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._marker.close()
 
     async def catalog(self, person: str) -> Catalog:
         async with self._database.read() as tx:
@@ -127,30 +139,39 @@ class Presenter:
             except FileNotFoundError:
                 # The draft ended while its picture was on the way; the next look shows what is.
                 return
+            except StoreError as error:
+                log.warning("a panel has to wait for its picture (%s)", error)
+                return
 
     async def _toast(self, name: str, screen: Screen) -> None:
         frontend = self._frontends[name.partition(":")[0]]
         catalog = await self.catalog(name)
         key = f"toast-{new_id()}"
-        picture = await self.picture(screen)
+        try:
+            picture = await self.picture(screen)
+        except StoreError as error:
+            # Its words are worth more than its picture.
+            log.warning("a message goes without its picture (%s)", error)
+            picture = None
         await send(frontend, name, render(screen, catalog, frontend.limits, picture=picture), key)
 
     async def _panel(self, name: str) -> None:
+        frontend = self._frontends[name.partition(":")[0]]
         async with self._database.read() as tx:
             stored = await conversation_store.load(tx, name)
             if stored is None or stored.shown_version >= stored.version:
                 return
             conversation = draft.from_json(stored.text)
             person = Person(id=conversation.person or name, name="")
-            facts = await self._reader.facts(
-                tx, person, photos=conversation.photos, opened=conversation.opened
-            )
-        frontend = self._frontends[name.partition(":")[0]]
-        # To lay photos on each other takes a while the first time.
-        screen = await asyncio.to_thread(panel, conversation, facts)
+            photos, opened = conversation.photos, conversation.opened
+            facts = await self._reader.facts(tx, person, photos=photos, opened=opened, known=())
+            # Of the same moment: a photo that came since is not yet known to be used.
+            signs = isinstance(frontend, Marking) and bool(photos)
+            marked = await mark_store.of_chat(tx, name) if signs else []
+        screen = await self._drawn(panel, conversation, facts)
         ref = panel_ref(stored.panel_ref, conversation.panel)
         if not ref or screen is None:
-            await self._retire(frontend, name, stored.panel_ref, {job.id for job in facts.jobs})
+            await self._retire(frontend, name, stored.panel_ref, person.id)
         kept = ""
         if screen is not None:
             catalog = await self.catalog(person.id)
@@ -160,15 +181,36 @@ class Presenter:
             kept = f"{conversation.panel}|{await edit_or_send(frontend, name, ref, message, key)}"
             self._chats[name].panel = (conversation.draft, message)
         await self._mark(name, stored, kept)
+        if marked and isinstance(frontend, Marking):
+            marks = await self._drawn(partial(marks_of, marked), conversation, facts)
+            self._marker.look(name, frontend, marks)
 
-    async def _retire(self, frontend: Frontend, name: str, kept: str, jobs: set[str]) -> None:
+    async def _drawn(
+        self, draw: Callable[[Conversation, Facts], Drawn], conversation: Conversation, facts: Facts
+    ) -> Drawn:
+        """What it makes of the conversation, with the facts that it turns out to need."""
+        while True:
+            try:
+                if not conversation.photos:
+                    return draw(conversation, facts)
+                # To lay photos on each other takes a while the first time.
+                return await asyncio.to_thread(draw, conversation, facts)
+            except UnreadError as unread:
+                async with self._database.read() as tx:
+                    facts = await self._reader.fill(tx, facts, unread.what)
+
+    async def _retire(self, frontend: Frontend, name: str, kept: str, person: str) -> None:
         """A panel that moved, or whose draft was dropped, loses its buttons; one whose draft has
         become a job belongs to the notifier. After a restart we do not know its words any more:
         then its buttons stay, and answer that they are old.
         """
         ref, last = kept.partition("|")[2], self._chats[name].panel
         self._chats[name].panel = None
-        if ref and last is not None and last[0] not in jobs:
+        if not ref or last is None:
+            return
+        async with self._database.read() as tx:
+            jobs = {job.id for job in await job_lists.of_person(tx, person)}
+        if last[0] not in jobs:
             with suppress(NetworkError):
                 # Its picture may be deleted by now.
                 retired = replace(last[1], buttons=(), asks=None, picture=None)

@@ -1,28 +1,31 @@
 """Read what the conversation may know: rows become Facts."""
 
-import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from bot.estimate import start_times
+from bot.estimate import Far, start_times
 from bot.facts import MODELS_ON_A_PAGE, Board, Facts, Stored
-from bot.opened import Opened
+from bot.opened import Opened, View
+from bot.unread import GROUPS, unread
 from pictures.limits import DEFAULT, Limits
 from pictures.seen import from_texts
 from storage import (
+    clock,
     consent_store,
+    job_line,
     job_lists,
     job_store,
     library_store,
     look_store,
     pause_store,
     people_store,
+    preference_store,
     stored_store,
     worker_store,
 )
 from storage.bases import Base
 from storage.database import Tx
-from storage.job import Job, Photo, new_id
+from storage.job import Job, JobState, Photo, new_id
 from storage.people_store import Person
 from storage.settings import Settings
 from storage.shelf import Page
@@ -40,7 +43,7 @@ class Reader:
     settings: Settings
     limits: Limits = DEFAULT
 
-    async def facts(
+    async def facts(  # noqa: PLR0913  what an update may name
         self,
         tx: Tx,
         person: Person,
@@ -49,26 +52,32 @@ class Reader:
         opened: Opened | None = None,
         *,
         counted: bool = False,
+        known: Collection[str] = GROUPS,
     ) -> Facts:
         """``opened`` is what the library shows or is about to show; None: it stays shut.
-        ``counted``: it is asked what is stored of this person.
+        ``counted``: it is asked what is stored of this person. ``known`` are the groups that are
+        read at once; the others when they are needed, by `fill`.
         """
-        now = time.time()
-        seconds = await self.seconds(tx)
+        now = await clock.now(tx)
         pressed_job = pressed_job or (opened.model if opened else "")
         pressed = await job_store.get(tx, pressed_job) if pressed_job else None
         shelf = Page()
         if opened is not None:
             shelf = await library_store.page(tx, person.id, opened.page, MODELS_ON_A_PAGE)
+        settled = opened is not None and opened.view is View.SETTINGS
         facts = Facts(
             models=shelf,
             wants_consent=await self.wants_consent(tx, person.id),
             policy_url=self.settings.policy_url,
             holds=self.settings.hold_for_review,
+            min_age=self.settings.min_age,
+            refuses_young=self.settings.min_age_action == "refuse",
             retention_days=round(self.settings.retention_days),
             stored=await _stored(tx, person.id, photos) if counted else Stored(),
             kept_photos=await _kept(tx, pressed) if opened and pressed else (),
             has_links=bool(self.settings.public_url),
+            preferences=unread("preferences"),
+            chosen_language=await people_store.chosen_language(tx, person.id) if settled else "",
             limits=self.limits,
             pictures_go_to=self.settings.pictures_go_to,
             now=now,
@@ -76,17 +85,39 @@ class Reader:
             person=person.id,
             first_name=person.name,
             bases=self.bases,
-            taken=await job_lists.names_of(tx, person.id),
-            jobs=tuple(await job_lists.of_person(tx, person.id)),
+            taken=unread("taken"),
+            jobs=unread("jobs"),
             pressed=pressed,
-            seconds=seconds,
-            board=await self.board(tx, seconds, now),
+            seconds=unread("board"),
+            board=unread("board"),
+            sees_faces=unread("senses"),
         )
-        return await self.looked(tx, facts, photos)
+        for what in known:
+            facts = await self.fill(tx, facts, what)
+        return await self.looked(tx, facts, photos) if photos else facts
+
+    async def fill(self, tx: Tx, facts: Facts, what: str) -> Facts:
+        """The same facts with one group more."""
+        match what:
+            case "jobs":
+                return replace(facts, jobs=tuple(await job_lists.of_person(tx, facts.person)))
+            case "taken":
+                return replace(facts, taken=await job_lists.names_of(tx, facts.person))
+            case "preferences":
+                return replace(facts, preferences=await preference_store.get(tx, facts.person))
+            case "board":
+                seconds = await self.seconds(tx)
+                pressed = {facts.pressed.id} if facts.pressed else set()
+                theirs = {*await job_line.of_person(tx, facts.person), *pressed}
+                return replace(facts, seconds=seconds, board=await self.board(tx, seconds, theirs))
+            case "senses":
+                senses = await worker_store.labels(tx, now=facts.now)
+                return replace(facts, sees_faces=SEES_FACES in senses)
+        raise ValueError(what)
 
     async def looked(self, tx: Tx, facts: Facts, photos: Collection[Photo]) -> Facts:
         """The same facts with what is seen on these photos; enough from one photo to the next."""
-        known = await look_store.get(tx, [photo.sha256 for photo in photos]) if photos else {}
+        known = await look_store.get(tx, [photo.sha256 for photo in photos])
         senses = await worker_store.labels(tx, now=facts.now) & SENSES
         return replace(
             facts,
@@ -112,12 +143,22 @@ class Reader:
             found[base.id] = base.minutes * 60 if typical is None else typical
         return found
 
-    async def board(self, tx: Tx, seconds: dict[str, float], now: float) -> Board:
+    async def board(self, tx: Tx, seconds: dict[str, float], jobs: Collection[str] = ()) -> Board:
+        """The line as far as anybody reads, and the places of these ``jobs`` wherever they wait."""
+        now = await clock.now(tx)
         line = await job_lists.line(tx)
+        shown = {job.id for job in line if job.state is JobState.QUEUED}
+        far = Far()
+        if len(shown) == job_lists.SHOWN:
+            places = await job_line.places(tx, set(jobs) - shown)
+            far = Far(await job_line.count(tx) - len(shown), places)
         online = await worker_store.online(tx, now=now)
-        starts_in, next_in = start_times(line, seconds, online, now)
+        starts_in, next_in = start_times(line, seconds, online, now, far)
         people = await people_store.get(tx, {job.person for job in line})
         return Board(
+            further=far.further,
+            places=far.places,
+            able=worker_store.trainable(await worker_store.labels(tx, now=now)),
             line=tuple(line),
             names={one.id: one.name for one in people.values()},
             starts_in=starts_in,

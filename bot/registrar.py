@@ -10,13 +10,14 @@ from bot.events import (
     Export,
     ForgetMe,
     GiveConsent,
+    Prefer,
     PrivacyAction,
 )
 from bot.exporter import Exporter
 from bot.facts import Facts
 from bot.frontend import Frontend
 from bot.janitor import Janitor
-from storage import consent_store, erase_store, look_store, people_store
+from storage import consent_store, erase_store, look_store, people_store, preference_store
 from storage.database import Tx
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Registrar:
                 await look_store.release(tx, [photo.sha256 for photo in photos])
             case ChooseLanguage(language):
                 await people_store.choose_language(tx, facts.person, language)
+            case Prefer(preferences):
+                await preference_store.put(tx, facts.person, preferences)
             case ForgetMe():
                 await erase_store.ask(tx, facts.person, chat, now=facts.now)
 

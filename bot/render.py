@@ -1,5 +1,7 @@
 """A screen in one language, fit for one network. Pure."""
 
+import unicodedata
+
 from bot.frontend import Limits, Message, OutFile, RenderedButton
 from bot.screen import Button, Line, Screen, Shelved
 from bot.texts.catalog import Catalog
@@ -9,6 +11,9 @@ MARKUP = str.maketrans("", "", "*`")
 MAX_ARGUMENT = 200  # characters of a person's own words in one of our sentences
 MAX_LABEL = 64
 ELLIPSIS = "…"
+UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs"})
+JOINERS = "\u200c\u200d"
+CHOSEN = "● "
 
 
 def render(
@@ -45,7 +50,15 @@ def plain(value: str | float) -> str | int | float:
     """Words of people must not become markup of ours, nor push our sentence away."""
     if not isinstance(value, str):
         return value
-    return _cut(" ".join(value.translate(MARKUP).split()), MAX_ARGUMENT)
+    seen = "".join(sign for sign in value.translate(MARKUP) if is_seen(sign))
+    return _cut(" ".join(seen.split()), MAX_ARGUMENT)
+
+
+def is_seen(sign: str) -> bool:
+    """Neither a control sign nor one that turns around or hides what stands beside it; those two
+    that join letters and emoji stay.
+    """
+    return sign in JOINERS or sign.isspace() or unicodedata.category(sign) not in UNSEEN
 
 
 def _rows(
@@ -53,14 +66,18 @@ def _rows(
 ) -> tuple[tuple[RenderedButton, ...], ...]:
     """Without those that this network cannot have; a row of none is no row."""
     fit = (
-        tuple(_button(one, catalog) for one in row if limits.copies or not one.copy)
-        for row in screen.buttons
+        tuple(_button(one, catalog) for one in row if _can(one, limits)) for row in screen.buttons
     )
     return tuple(row for row in fit if row)
 
 
+def _can(button: Button, limits: Limits) -> bool:
+    return (limits.copies or not button.copy) and (limits.gallery or not button.public)
+
+
 def _button(button: Button, catalog: Catalog) -> RenderedButton:
     label = catalog.text(button.label, _plain(button.args))
+    label = CHOSEN + label if button.chosen else label
     return RenderedButton(
         label=_cut(label, MAX_LABEL),
         data=button.data,

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from bot import exhibiting
 from bot.delivery import MEGABYTE, Attach, AttachTwin, Link, OnServer, PathOnly, Way
 from bot.howto import use_of, works_with
 from bot.sample_screens import picture, which_step
 from bot.screen import Button, Line, Screen, Slot
 from bot.screens import megabytes
+from bot.step_screen import other_versions
 from storage.job import Artifact, Job
 from storage.shelf import Twin
 
@@ -112,5 +114,9 @@ def uses(job: Job) -> tuple[tuple[Button, ...], ...]:
             Button(label="button.howto", verb="howto", draft=job.id),
             Button(label="button.copy_trigger", copy=job.params.trigger),
         ),
-        (Button(label="button.model", verb="model", draft=job.id),),
+        (
+            Button(label="button.model", verb="model", draft=job.id),
+            *((other_versions(job),) if job.saved else ()),
+        ),
+        *(((exhibiting.button(job),),) if job.samples is not None else ()),
     )

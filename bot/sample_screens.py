@@ -11,7 +11,7 @@ def samples(job: Job) -> Screen | None:
     drawn = job.samples
     if drawn is None:
         return None
-    args: Args = {"name": job.name, "percent": _percent(job, drawn.step)}
+    args: Args = {"name": job.name, "percent": percent_of(job, drawn.step)}
     prompts = enumerate(prompts_for(job.params), start=1)
     asked = (Line(key="samples.prompt", args={"number": n, "prompt": p.text}) for n, p in prompts)
     lines = [Line(key="samples.title", args=args), *asked, Line(key="samples.same")]
@@ -39,7 +39,7 @@ def which_step(job: Job) -> tuple[Line, ...]:
     taken = job.taken
     if taken is None:
         return ()
-    args = {"percent": _percent(job, taken.step)}
+    args = {"percent": percent_of(job, taken.step)}
     if taken.step < taken.last:
         key = "result.taken_held_out" if taken.by == "held_out" else "result.taken"
         return (Line(key=key, args=args),)
@@ -48,9 +48,9 @@ def which_step(job: Job) -> tuple[Line, ...]:
     if taken.compared < 2:
         return ()
     if taken.best < taken.step:
-        return (Line(key="result.taken_long", args={"percent": _percent(job, taken.best)}),)
+        return (Line(key="result.taken_long", args={"percent": percent_of(job, taken.best)}),)
     return (Line(key="result.taken_last"),)
 
 
-def _percent(job: Job, step: int) -> int:
+def percent_of(job: Job, step: int) -> int:
     return round(100 * step / max(1, job.params.max_steps))

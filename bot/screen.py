@@ -19,12 +19,21 @@ class Slot(StrEnum):
     TOAST = "toast"
 
 
+class Mark(StrEnum):
+    """A small sign under a photo; none means that all is well."""
+
+    NONE = ""
+    LOOK = "look"  # there is a question about it
+    OUT = "out"  # it is not used
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
     """``label`` is a text key; pressed, it comes back as a Choice(verb, draft, argument).
 
     With ``url`` it opens a page instead, with ``copy`` it puts these words into the clipboard where
-    the network can do that. ``danger`` marks what destroys something.
+    the network can do that. ``danger`` marks what destroys something, ``chosen`` what is in force
+    among several, ``public`` what only a network with a gallery can do.
     """
 
     label: str
@@ -35,6 +44,8 @@ class Button:
     url: str = ""
     copy: str = ""
     danger: bool = False
+    chosen: bool = False
+    public: bool = False
 
     @property
     def data(self) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from bot import consent_screen, photo_screens
+from bot import caption_screens, consent_screen, photo_screens
 from bot.asks import asks
 from bot.draft import Conversation, State
 from bot.facts import Facts
@@ -192,9 +192,11 @@ def _soon(facts: Facts) -> Line:
     return paused(board.pause) if board.pause else when(board.next_in, board.online)
 
 
-def when(starts_in_s: float, online: int) -> Line:
+def when(starts_in_s: float, online: int, *, able: bool = True) -> Line:
     if not online:
         return Line(key="start.nobody")
+    if not able:
+        return Line(key="start.unable")
     if starts_in_s < 1:
         return Line(key="start.now")
     return Line(key="start.in", args={"minutes": minutes(starts_in_s)})
@@ -220,10 +222,12 @@ PANELS: dict[State, Callable[[Conversation, Facts], Part]] = {
     State.FIX: photo_screens.one_photo,
     State.SHEET: photo_screens.contact_sheet,
     State.SUMMARY: _summary,
-    State.CAPTIONS: photo_screens.captions,
-    State.CAPTION: lambda conversation, _: photo_screens.asks_words(conversation, "ask.caption"),
-    State.WORD_IN: lambda conversation, _: photo_screens.asks_words(conversation, "ask.word_in"),
-    State.WORD_OUT: lambda conversation, _: photo_screens.asks_words(conversation, "ask.word_out"),
+    State.CAPTIONS: caption_screens.captions,
+    State.CAPTION: lambda draft, _: caption_screens.asks_words(draft, "ask.caption"),
+    State.WORD_IN: lambda draft, _: caption_screens.asks_words(draft, "ask.word_in"),
+    State.WORD_OUT: lambda conversation, _: caption_screens.asks_words(
+        conversation, "ask.word_out"
+    ),
 }
 PICTURES: dict[State, Callable[[Conversation, Facts], Picture | None]] = {
     State.FIX: photo_screens.photo_picture,

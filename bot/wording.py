@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from bot.caption_screens import PAGE
 from bot.draft import Conversation, State
 from bot.events import Choice, Event, Text
 from bot.facts import Facts
 from bot.moves import Step, unexpected
-from bot.photo_screens import PAGE
 from bot.review import review
 from bot.screen import Line
 from pictures.captions import clean_word

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from bot.frontend import Message, RenderedButton
+from bot.frontend import Message, OutFile, RenderedButton
 from bot.screen import parse_data
 
 MOST = 40  # components of a message, those inside of others counted
@@ -152,3 +152,16 @@ def _button(button: RenderedButton) -> Component:
     if button.url:
         return {**shown, "style": LINK, "url": button.url}
     return {**shown, "style": RED if button.danger else GREY, "custom_id": button.data}
+
+
+def body_of(
+    message: Message, *, typed: bool = False, veiled: bool = False
+) -> tuple[Component, tuple[OutFile, ...]]:
+    files = tuple(one for one in (message.picture, message.file) if one is not None)
+    body: Component = {
+        "flags": LAYOUT,
+        "components": components(message, typed=typed, veiled=veiled),
+        "allowed_mentions": {"parse": []},
+        "attachments": [{"id": number, "filename": one.name} for number, one in enumerate(files)],
+    }
+    return body, files

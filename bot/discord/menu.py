@@ -18,7 +18,10 @@ OWN = {"start": "menu.start", "help": "menu.help"}
 # What may follow a command: a model's name is suggested, other words are free.
 NAMED = frozenset({"models"})
 WORDED = frozenset(
-    {"start", "pause", "allow", "ban", "unban", "limit", "invite", "log", "announce"}
+    {
+        *("start", "pause", "allow", "ban", "unban", "limit", "invite", "log", "announce"),
+        *("admin", "unadmin", "audit"),
+    }
 )
 # Discord's names of languages that differ from ours.
 LOCALES = {"en": "en-US", "zh": "zh-CN"}

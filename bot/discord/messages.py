@@ -10,15 +10,16 @@ from typing import Any
 from discord.errors import HTTPException, RateLimited
 
 from bot.discord import errors, wire
-from bot.discord.markup import EPHEMERAL, LAYOUT, SILENT, components
+from bot.discord.markup import EPHEMERAL, SILENT, body_of
 from bot.discord.places import Places, Reply, read_ref, ref_of
-from bot.discord.updates import user_id
+from bot.discord.updates import Kept, user_id
 from bot.discord.wire import Wire
 from bot.frontend import (
     ChatGoneError,
     Message,
     MessageGoneError,
     OutFile,
+    RenderedButton,
     UncertainError,
 )
 from bot.screen import Slot
@@ -32,6 +33,7 @@ MOMENTARY = (Slot.PANEL, Slot.TOAST)  # what need not last longer than an answer
 THREAD = 12  # a private one
 KEEP_MINUTES = 10080
 NONCE = 25  # characters
+RETRY = "retry::"  # a button's data
 
 Raw = dict[str, Any]
 
@@ -95,7 +97,7 @@ class Messages:
         if reply.private and not was_open:
             return ""
         seemly, veiled = self._seemly(reply.channel, message)
-        body, files = _body(seemly, typed=not reply.private, veiled=veiled)
+        body, files = body_of(seemly, typed=not reply.private, veiled=veiled)
         try:
             if was_open:
                 sent = await self._of(wire.CHANGE_ANSWER, reply, wire.ORIGINAL, body, files)
@@ -125,14 +127,14 @@ class Messages:
         try:
             if message.slot not in MOMENTARY:
                 self._places.forget(number)
-                moved, _ = _body(await self._said(chat, "place.moved"))
+                moved, _ = body_of(await self._said(chat, "place.moved"))
                 await self._of(wire.CHANGE_ANSWER, reply, str(number), moved)
             elif not message.buttons and message.asks is None:
                 # A panel that moved away; one without buttons would only stand in the way.
                 await self._of(wire.DELETE_ANSWER, reply, str(number))
                 return
             else:
-                body, files = _body(message, typed=True)
+                body, files = body_of(message, typed=True)
                 await self._of(wire.CHANGE_ANSWER, reply, str(number), body, files)
                 return
         except HTTPException as error:
@@ -168,7 +170,7 @@ class Messages:
 
     async def _change(self, channel: int, number: int, message: Message) -> None:
         seemly, veiled = self._seemly(channel, message)
-        body, files = _body(seemly, veiled=veiled)
+        body, files = body_of(seemly, veiled=veiled)
         ids = {"channel_id": channel, "message_id": number}
         try:
             await self._calls.call(wire.CHANGE, ids, body, files)
@@ -190,7 +192,7 @@ class Messages:
 
     async def _create(self, chat: str, channel: int, message: Message, key: str) -> str:
         seemly, veiled = self._seemly(channel, message)
-        body, files = _body(seemly, veiled=veiled)
+        body, files = body_of(seemly, veiled=veiled)
         body["flags"] |= 0 if message.notify else SILENT
         name = f"{key}|{channel}|{self._places.lost[chat]}"
         body["nonce"] = hashlib.sha256(name.encode()).hexdigest()[:NONCE]
@@ -214,7 +216,7 @@ class Messages:
         reply = self._places.reply(chat)
         if reply is not None and not reply.private:
             log.info("a person takes no messages, and no thread could be opened")
-            await self._answer(chat, reply, await self._said(chat, "place.closed"))
+            await self._answer(chat, reply, await self._closed(chat))
             if ref := await self._answer(chat, reply, message):
                 return ref
         raise ChatGoneError("Discord: the person takes no messages")
@@ -242,7 +244,7 @@ class Messages:
             thread = int(opened["id"])
             who = {"channel_id": thread, "user_id": user_id(chat)}
             await self._calls.call(wire.JOIN_THREAD, who)
-            hello, _ = _body(Message(text=catalog.text("place.thread")))
+            hello, _ = body_of(Message(text=catalog.text("place.thread")))
             await self._calls.call(wire.CREATE, {"channel_id": thread}, hello)
         except HTTPException as error:
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -263,6 +265,27 @@ class Messages:
         doors = [channel for channel, _, ephemeral in refs if ephemeral]
         return next(iter(threads), 0), next(iter(doors), 0)
 
+    async def reopen(self, kept: Kept) -> bool:
+        """The press on Retry: whether the person can be written to by now. If so their messages go
+        there from here on; if not the message with the button stays as it is.
+        """
+        try:
+            home = await self._direct(kept.chat)
+            hello = await self._said(kept.chat, "place.open")
+            opened = await self._try(kept.chat, home, hello, f"retry-{kept.id}")
+        except errors.FAILURES as error:
+            log.info("a person is still not reached (%s)", type(error).__name__)
+            return False
+        if opened:
+            with suppress(MessageGoneError, *errors.FAILURES):
+                await self._change_answer(kept.chat, kept.message, Message(text=""))
+        return bool(opened)
+
+    async def _closed(self, chat: str) -> Message:
+        catalog = await self._catalog(chat)
+        again = RenderedButton(label=catalog.text("button.retry"), data=RETRY)
+        return Message(text=catalog.text("place.closed"), buttons=((again,),))
+
     async def _said(self, chat: str, key: str) -> Message:
         return Message(text=(await self._catalog(chat)).text(key))
 
@@ -270,16 +293,3 @@ class Messages:
         async with self._database.read() as tx:
             known = await people_store.get(tx, [chat])
         return Catalog.load(nearest(known[chat].language if chat in known else ""))
-
-
-def _body(
-    message: Message, *, typed: bool = False, veiled: bool = False
-) -> tuple[Raw, tuple[OutFile, ...]]:
-    files = tuple(one for one in (message.picture, message.file) if one is not None)
-    body: Raw = {
-        "flags": LAYOUT,
-        "components": components(message, typed=typed, veiled=veiled),
-        "allowed_mentions": {"parse": []},
-        "attachments": [{"id": number, "filename": one.name} for number, one in enumerate(files)],
-    }
-    return body, files

@@ -23,6 +23,7 @@ ACKNOWLEDGE = ("POST", "/interactions/{webhook_id}/{webhook_token}/callback")
 FOLLOW_UP = ("POST", "/webhooks/{webhook_id}/{webhook_token}")
 CHANGE_ANSWER = ("PATCH", "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}")
 DELETE_ANSWER = ("DELETE", "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}")
+MEMBER = ("GET", "/guilds/{guild_id}/members/{user_id}")
 REGISTER = ("PUT", "/applications/{application_id}/commands")
 
 ORIGINAL = "@original"
@@ -43,7 +44,7 @@ class Wire:
         self._ready.clear()
 
     async def application_id(self) -> int:
-        return (await self._connected()).application_id or 0
+        return (await self.connected()).application_id or 0
 
     def allows_adults(self, channel: int) -> bool | None:
         """Whether a server's channel, or the one that a thread hangs on, is for adults only; None
@@ -54,6 +55,11 @@ class Wire:
             return known.is_nsfw()
         return None
 
+    def guild_of(self, channel: int) -> int:
+        """The server of a channel that the bot sees; 0: it does not."""
+        known = self._client.get_channel(channel) if self._client else None
+        return known.guild.id if isinstance(known, discord.abc.GuildChannel) else 0
+
     async def call(
         self,
         what: tuple[str, str],
@@ -62,7 +68,7 @@ class Wire:
         files: Sequence[OutFile] = (),
     ) -> Any:
         """Raises what the library raises; see `errors.explain`."""
-        client = await self._connected()
+        client = await self.connected()
         try:
             return await _request(client.http, Route(*what, **ids), body, files)
         except RuntimeError as error:
@@ -70,7 +76,7 @@ class Wire:
                 raise
             raise ConnectionAbortedError("the connection was closed meanwhile") from error
 
-    async def _connected(self) -> discord.Client:
+    async def connected(self) -> discord.Client:
         await self._ready.wait()
         assert self._client is not None  # noqa: S101  `use` sets both
         return self._client

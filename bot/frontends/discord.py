@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -12,13 +13,16 @@ import httpx
 from discord.errors import ConnectionClosed, GatewayNotFound, LoginFailure
 
 from bot.discord import errors, menu, updates, wire
+from bot.discord.gallery import Hall
 from bot.discord.gateway import API_URL, Gateway, speak_to
 from bot.discord.markup import EPHEMERAL
 from bot.discord.messages import Messages
+from bot.discord.origins import may_fetch
 from bot.discord.places import Places, Reply, read_ref
 from bot.discord.prompts import LATER, LATER_HERE, Prompts
 from bot.discord.updates import PLATFORM, Kept
 from bot.discord.wire import Wire
+from bot.events import Choice
 from bot.frontend import Limits, Message, NetworkError, Receive
 from storage import conversation_store, inbox_store
 from storage.bases import Base
@@ -26,6 +30,7 @@ from storage.database import Database
 
 log = logging.getLogger(__name__)
 
+EDIT_S = 4.0  # between two changes of one message
 AT_ONCE = 16  # updates in work
 STOP_S = 5.0  # what updates in work get to finish when the bot stops
 KEEP_S = 1.5  # so long an acknowledgement waits for the disk; Discord waits for three
@@ -34,6 +39,7 @@ FETCH_S = 60.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 MISSED_DAYS = 3  # drafts that changed since are looked at after a start
+AGAIN = Choice("retry")  # where a person could not be written to
 FILE_BYTES = 10 * 1024 * 1024  # where nothing else is known
 
 
@@ -46,23 +52,32 @@ class Discord:
         caption=3900,
         in_file_bytes=50_000_000,
         out_file_bytes=FILE_BYTES,
-        edit_interval_s=4.0,
+        edit_interval_s=EDIT_S,
     )
 
     def __init__(
-        self, token: str, *, database: Database, bases: Sequence[Base], api_url: str = API_URL
+        self,
+        token: str,
+        *,
+        database: Database,
+        bases: Sequence[Base],
+        api_url: str = API_URL,
+        gallery: str = "",
     ) -> None:
         # It logs addresses, which hold tokens, and what people write.
         logging.getLogger("discord").setLevel(logging.CRITICAL)
         speak_to(api_url)
         self._token = token
+        self._api_url = api_url
         self._database = database
         self._prompts = Prompts(database, bases)
         self._wire = Wire()
         self._places = Places()
         adult = frozenset(base.id for base in bases if base.adult)
         self._messages = Messages(self._wire, self._places, database, adult)
-        self._files = httpx.AsyncClient(timeout=FETCH_S, follow_redirects=True)
+        self._hall = Hall(self._wire, int(gallery or 0), adult)
+        self.limits = replace(Discord.limits, gallery=bool(gallery), edit_interval_s=EDIT_S)
+        self._files = httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False)
         self._receive: Receive | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._in_work: set[str] = set()
@@ -74,6 +89,12 @@ class Discord:
 
     async def edit(self, chat: str, ref: str, message: Message) -> None:
         await self._messages.edit(chat, ref, message)
+
+    async def exhibit(self, person: str, message: Message, *, key: str) -> str:
+        return await self._hall.exhibit(person, message, key)
+
+    async def take_down(self, ref: str) -> None:
+        await self._hall.take_down(ref)
 
     async def run(self, receive: Receive) -> None:
         """The library comes back by itself after a cut; a start that fails is tried again here."""
@@ -189,7 +210,8 @@ class Discord:
         async with self._gate:
             if self._receive is None:
                 return
-            await self._receive(updates.incoming(kept, self._fetch))
+            if kept.event != AGAIN or await self._messages.reopen(kept):
+                await self._receive(updates.incoming(kept, self._fetch))
             async with self._database.write() as tx:
                 await inbox_store.done(tx, PLATFORM, kept.id)
         self._in_work.discard(kept.id)
@@ -205,6 +227,8 @@ class Discord:
     async def _fetch(self, url: str) -> bytes:
         """At once, because such addresses expire; never more than the limit, whatever was said."""
         data = bytearray()
+        if not may_fetch(url, self._api_url):
+            raise NetworkError("Discord: a file from somewhere else", permanent=True)
         try:
             async with self._files.stream("GET", url) as answer:
                 answer.raise_for_status()

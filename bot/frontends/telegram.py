@@ -7,8 +7,10 @@ import os
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
 from telegram import Bot, CallbackQuery, File, Update
 from telegram.error import TelegramError
 from telegram.ext import Application, ContextTypes, TypeHandler
@@ -16,15 +18,19 @@ from telegram.request import HTTPXRequest
 
 from bot.frontend import Limits, Message, Receive
 from bot.render import render
-from bot.screen import Line
+from bot.screen import Line, Mark
 from bot.screens import toast
+from bot.telegram.bringing import Bringing
 from bot.telegram.errors import explain
+from bot.telegram.inbox import Inbox, Kept
 from bot.telegram.markup import to_html
 from bot.telegram.menus import Menus, commands
 from bot.telegram.messages import NO_PREVIEW, UPLOAD_S, Messages
-from bot.telegram.polling import ANSWER_S, Kept, Polling, patiently
-from bot.telegram.updates import PLATFORM, asks_in_group, chat_id, translate
+from bot.telegram.polling import ANSWER_S, Polling, patiently
+from bot.telegram.updates import PLATFORM, asked_in_group, chat_id, moved, translate
+from bot.telegram.webhook import Webhook
 from bot.texts.catalog import DEFAULT, Catalog, nearest
+from storage import chat_moves
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -39,7 +45,8 @@ LOCAL_BYTES = 2_000_000_000
 class Telegram:
     """``api_url`` is the base of a Bot API server; ``local_server`` says that it runs in its local
     mode and shares this machine's files, where the limits are a hundred times higher. ``admins``
-    are those of the settings: their menus are longer.
+    are those of the settings: their menus are longer. With a ``webhook`` Telegram brings updates,
+    without one they are fetched.
     """
 
     platform = PLATFORM
@@ -52,6 +59,7 @@ class Telegram:
         api_url: str = API_URL,
         local_server: bool = False,
         admins: Collection[str] = (),
+        webhook: Webhook | None = None,
     ) -> None:
         # The library's coming way to say seconds; with the present one each 429 makes a warning.
         os.environ["PTB_TIMEDELTA"] = "true"
@@ -64,6 +72,7 @@ class Telegram:
             edit_interval_s=3.0,
             copies=True,
         )
+        self._database = database
         updates = _request(1)
         self._app = (
             Application.builder()
@@ -81,8 +90,11 @@ class Telegram:
         self._app.add_handler(TypeHandler(Kept, self._handle))
         self._app.add_error_handler(_complain)
         self._bot: Bot = self._app.bot
-        self._messages = Messages(self._bot, self.limits)
-        self._polling = Polling(updates, self._bot.base_url, database, self._app.update_queue)
+        self._messages = Messages(self._bot, self.limits, self._move)
+        self._inbox = Inbox(database, self._app.update_queue)
+        self._source: Polling | Bringing = Polling(updates, self._bot, self._inbox)
+        if webhook is not None:
+            self._source = Bringing(self._bot, self._inbox, webhook)
         self._menus = Menus(self._bot, database, admins)
         self._receive: Receive | None = None
         self._working: set[asyncio.Task[None]] = set()
@@ -94,16 +106,18 @@ class Telegram:
     async def edit(self, chat: str, ref: str, message: Message) -> None:
         await self._messages.edit(chat_id(chat), ref, message)
 
+    async def mark(self, chat: str, ref: str, mark: Mark) -> None:
+        await self._messages.mark(chat_id(chat), ref, mark)
+
     async def run(self, receive: Receive) -> None:
         self._receive = receive
         menus: asyncio.Task[None] | None = None
         try:
             await patiently(self._app.initialize)
-            await patiently(self._bot.delete_webhook)
             await self._app.start()
             self.limits = replace(self.limits, start_link=start_link(self._bot.username))
             menus = asyncio.create_task(self._menus.run())
-            await self._polling.run()
+            await self._source.run()
         finally:
             if menus is not None:
                 menus.cancel()
@@ -131,19 +145,29 @@ class Telegram:
 
     async def _handle(self, kept: Kept, _: ContextTypes.DEFAULT_TYPE) -> None:
         """One update: its effect first, then it counts as done."""
-        task = asyncio.current_task()
-        if self._receive is None or task is None:
+        task, receive = asyncio.current_task(), self._receive
+        if receive is None or task is None:
             return
         self._count(task)
+        try:
+            await self._take(kept, receive)
+        except DBAPIError as error:
+            log.warning("update %s: once more later (%s)", kept.update_id, type(error).__name__)
+            self._beside(self._inbox.again(kept))
+
+    async def _take(self, kept: Kept, receive: Receive) -> None:
         update = Update.de_json(json.loads(kept.body), self._bot)
         if update.callback_query is not None:
             self._beside(_answer(update.callback_query))
-        if asks_in_group(update, self._bot.username, commands(DEFAULT)):
-            await self._point_to_private(update)
+        if (chats := moved(update)) is not None:
+            await self._move(*chats)
+        asked = asked_in_group(update, self._bot.username, commands(DEFAULT))
+        if asked is not None:
+            await self._point_to_private(update, asked)
         incoming = translate(update, self._bot.username, self._fetch)
         if incoming is not None:
-            await self._receive(incoming)
-        await self._polling.done(kept)
+            await receive(replace(incoming, once=partial(self._inbox.once, kept)))
+        await self._inbox.done(kept)
 
     async def _fetch(self, file_id: str) -> bytes:
         try:
@@ -157,12 +181,17 @@ class Telegram:
             return await asyncio.to_thread(path.read_bytes)
         return bytes(await file.download_as_bytearray())
 
-    async def _point_to_private(self, update: Update) -> None:
-        """In a group others would see the photos, so there is one answer to every command."""
+    async def _move(self, old: int, new: int) -> None:
+        """A group became another one; what we know of it goes along."""
+        async with self._database.write() as tx:
+            await chat_moves.move(tx, f"{PLATFORM}:{old}", f"{PLATFORM}:{new}")
+
+    async def _point_to_private(self, update: Update, word: str) -> None:
+        """In a group others would see the photos: the same command goes on in private."""
         message, person = update.effective_message, update.effective_user
         if message is None or person is None:
             return
-        link = f"{start_link(self._bot.username)}train"
+        link = f"{start_link(self._bot.username)}{word}"
         screen = toast(Line(key="group.private", args={"link": link}))
         words = render(screen, Catalog.load(nearest(person.language_code or "")), self.limits)
         with suppress(TelegramError):

@@ -5,22 +5,26 @@ import contextlib
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from bot.frontend import Limits, Message, Receive
 from bot.links import Links
+from bot.screen import Slot
 from bot.web.app import create_app
+from bot.web.doorway import Doorway
 from bot.web.downloads import Downloads
 from bot.web.feed import Feed
-from bot.web.guard import Guard
+from bot.web.health import Health, Operations, operated
+from bot.web.hooks import Hook, beside
 from bot.web.room import Room, shown_signer
 from bot.web.uploads import Caps
 from bot.web.visitors import Visitors
 from pictures.sandbox import Cells
-from storage.blob_store import LocalBlobs
+from storage.blobs import Blobs
 from storage.database import Database
 
 HOST = "127.0.0.1"
@@ -33,12 +37,20 @@ class PortTakenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """``secret`` signs cookies; ``spool`` holds uploads for moments; port 0 takes a free one."""
+    """``secret`` signs cookies; ``spool`` holds uploads for moments; port 0 takes a free one;
+    ``host`` is the address to listen at: whoever comes from elsewhere gets downloads alone.
+    ``stays``: nothing that people send leaves this machine. ``hook`` is a network's own door,
+    ``operations`` what the operator's programs ask for.
+    """
 
     secret: str
     spool: Path
+    host: str = HOST
     port: int = 8765
     public_url: str = ""
+    stays: bool = True
+    hook: Hook | None = None
+    operations: Operations = field(default_factory=Operations)
 
 
 class Web:
@@ -52,9 +64,7 @@ class Web:
         copies=True,
     )
 
-    def __init__(
-        self, db: Database, blobs: LocalBlobs, links: Links, site: Site, cells: Cells
-    ) -> None:
+    def __init__(self, db: Database, blobs: Blobs, links: Links, site: Site, cells: Cells) -> None:
         self._cells = cells
         self.address = ""
         self.ready = asyncio.Event()
@@ -74,14 +84,14 @@ class Web:
         """A picture's name is signed for the chat that it is shown in."""
         body = body_of(message)
         if message.picture is not None:
-            key = message.picture.path.relative_to(self._downloads.blobs.root).as_posix()
-            body["picture"] = shown_signer(self._site.secret, chat).sign(key).decode()
+            signer = shown_signer(self._site.secret, chat)
+            body["picture"] = signer.sign(message.picture.key).decode()
         return body
 
     def listen(self) -> str:
         """Take the port now and return the address: a taken one is told before work starts."""
         if not self._sockets:
-            self._sockets = [_bound(self._site.port)]
+            self._sockets = [_bound(self._site.host, self._site.port)]
             self.address = f"http://{HOST}:{self._sockets[0].getsockname()[1]}"
         return self.address
 
@@ -97,17 +107,20 @@ class Web:
             ),
             receive=receive,
             spool=self._site.spool,
+            stays=self._site.stays,
             caps=Caps(file_bytes=self.limits.in_file_bytes),
         )
-        app = create_app(room, self._downloads, public_url=self._site.public_url)
-        await self._serve(app)
+        health = Health(self._downloads.db, self._site.operations)
+        app = create_app(room, self._downloads, health, public_url=self._site.public_url)
+        await self._serve(operated(beside(app, self._site.hook), health))
 
-    async def _serve(self, app: Guard) -> None:
+    async def _serve(self, app: ASGIApp) -> None:
         """Until cancelled. Then the streams end first, because a server waits for its answers."""
         server = Server(
             uvicorn.Config(
                 app,
                 access_log=False,  # a link is a secret
+                http=Doorway,
                 lifespan="off",
                 log_config=None,
                 proxy_headers=False,
@@ -145,19 +158,24 @@ class Server(uvicorn.Server):
 def body_of(message: Message) -> dict[str, object]:
     """What the page needs of a message; files are links here, so there is none."""
     buttons = [[asdict(button) for button in row] for row in message.buttons]
-    return {"from": "bot", "text": message.text, "buttons": buttons}
+    body: dict[str, object] = {"from": "bot", "text": message.text, "buttons": buttons}
+    if message.slot is Slot.PANEL and not buttons and message.asks is None:
+        # A panel that has moved on; what stays here is only what was said.
+        body["spent"] = True
+    return body
 
 
-def _bound(port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        listening.bind((host, port))
         # Whoever opens the printed address at once waits a moment instead of being refused.
         listening.listen()
     except OSError as error:
         listening.close()
         raise PortTakenError(
-            f"port {port} on {HOST} is taken by another program; set WEB_PORT to another one"
+            f"port {port} on {host} is taken by another program; set WEB_PORT to another one"
         ) from error
     return listening

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from telegram import Bot, InputMediaDocument, InputMediaPhoto, LinkPreviewOptions
 from telegram import Message as Sent
-from telegram.constants import ParseMode
+from telegram.constants import ParseMode, ReactionEmoji
 from telegram.error import BadRequest, ChatMigrated, TelegramError
 
 from bot.frontend import Limits, Message, OutFile
+from bot.screen import Mark
 from bot.telegram.errors import NO_TEXT, UNCHANGED, WRONG_FILE, explain, says
 from bot.telegram.markup import keyboard, to_html
 
@@ -18,16 +19,21 @@ UPLOAD_S = 120.0  # the answer to a large file comes when Telegram has stored it
 MEDIA = "media"
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
+# What a person sees under a photo; both are among those that every chat knows.
+MARKS = {Mark.LOOK: ReactionEmoji.THINKING_FACE, Mark.OUT: ReactionEmoji.THUMBS_DOWN}
+
 Media = str | bytes | Path
+Moved = Callable[[int, int], Awaitable[None]]  # a group's old and new number
 Answer = TypeVar("Answer")
 
 
 class Messages:
     """A message's name is its number, with ``:media`` behind it if it was sent with a file."""
 
-    def __init__(self, bot: Bot, limits: Limits) -> None:
+    def __init__(self, bot: Bot, limits: Limits, moved: Moved) -> None:
         self._bot = bot
         self._limits = limits
+        self._moved = moved
         self._uploaded: dict[OutFile, str] = {}  # a file keeps the name that it came with
 
     async def send(self, chat: int, message: Message) -> str:
@@ -51,6 +57,12 @@ class Messages:
             if not says(error, UNCHANGED):
                 raise explain(error) from None
 
+    async def mark(self, chat: int, ref: str, mark: Mark) -> None:
+        try:
+            await self._bot.set_message_reaction(chat, int(ref), MARKS.get(mark))
+        except TelegramError as error:
+            raise explain(error) from None
+
     async def _send(self, chat: int, message: Message) -> Sent:
         send = self._send_text
         if message.file is not None:
@@ -60,6 +72,7 @@ class Messages:
         try:
             return await send(chat, message)
         except ChatMigrated as error:
+            await self._moved(chat, error.new_chat_id)
             return await send(error.new_chat_id, message)
 
     async def _send_text(self, chat: int, message: Message) -> Sent:

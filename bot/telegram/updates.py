@@ -17,6 +17,7 @@ from storage.people_store import Person
 PLATFORM = "tg"
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<argument>.*))?", re.DOTALL)
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP)
+FOR_ALL = frozenset({"queue"})  # commands that a group gets its answer to
 # Also those that the standard calls common only, WebP among them.
 KINDS = mimetypes.types_map | mimetypes.common_types
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
@@ -28,8 +29,10 @@ def translate(update: Update, bot_name: str, fetch: Fetch) -> Incoming | None:
     """None: not for us. ``fetch`` downloads a file by its id."""
     person = update.effective_user
     chat = update.effective_chat
-    if person is None or chat is None or chat.type != ChatType.PRIVATE:
+    if person is None or chat is None:
         return None
+    if chat.type != ChatType.PRIVATE:
+        return _for_all(update, bot_name, chat.id, person)
     event: Event | None = None
     attachments: tuple[Attachment, ...] = ()
     if update.callback_query is not None:
@@ -49,15 +52,46 @@ def translate(update: Update, bot_name: str, fetch: Fetch) -> Incoming | None:
     )
 
 
-def asks_in_group(update: Update, bot_name: str, names: Collection[str]) -> bool:
-    """One of our commands, ``names``, said where others read along."""
+def _for_all(update: Update, bot_name: str, group: int, person: User) -> Incoming | None:
+    """What may be said aloud in a group."""
     message = update.message
     if message is None or message.chat.type not in GROUPS:
-        return False
+        return None
+    said = _words(message.text or "", bot_name)
+    if not isinstance(said, Command) or said.name not in FOR_ALL:
+        return None
+    return Incoming(
+        platform=PLATFORM,
+        update_id=str(update.update_id),
+        chat=f"{PLATFORM}:{group}",
+        person=_person(person),
+        event=said,
+        in_group=True,
+    )
+
+
+def asked_in_group(update: Update, bot_name: str, names: Collection[str]) -> str | None:
+    """One of our commands, ``names``, said where others read along, and not for all of them. The
+    word that goes on with it in private.
+    """
+    message = update.message
+    if message is None or message.chat.type not in GROUPS:
+        return None
     found = COMMAND.fullmatch(message.text or "")
     if found is None or not _is_for(bot_name, found["bot"]):
-        return False
-    return bool(found["bot"]) or found["name"].lower() in names
+        return None
+    name = found["name"].lower()
+    if name in FOR_ALL or not (found["bot"] or name in names):
+        return None
+    return name if name in names else "train"
+
+
+def moved(update: Update) -> tuple[int, int] | None:
+    """A group's old and new number, where it became a supergroup."""
+    message = update.message
+    if message is None or message.migrate_to_chat_id is None:
+        return None
+    return message.chat.id, message.migrate_to_chat_id
 
 
 def chat_id(chat: str) -> int:
@@ -99,11 +133,13 @@ def _files(message: Message, fetch: Fetch) -> tuple[Attachment, ...]:
     if message.photo:
         largest = max(message.photo, key=lambda one: one.width * one.height)
         fetched = partial(fetch, largest.file_id)
-        return (Attachment(fetch=fetched, file_bytes=largest.file_size, suffix=".jpg"),)
+        ref, size = str(message.message_id), largest.file_size
+        return (Attachment(fetch=fetched, file_bytes=size, suffix=".jpg", ref=ref),)
     if message.document is not None and _may_hold_pictures(message.document):
         sent = message.document
         fetched = partial(fetch, sent.file_id)
-        return (Attachment(fetch=fetched, file_bytes=sent.file_size, suffix=_suffix(sent)),)
+        ref, size = str(message.message_id), sent.file_size
+        return (Attachment(fetch=fetched, file_bytes=size, suffix=_suffix(sent), ref=ref),)
     return ()
 
 

@@ -5,24 +5,35 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from bot.web.downloads import Downloads
 from bot.web.guard import Guard
-from bot.web.room import Room, templates
+from bot.web.health import Health
+from bot.web.refusals import sentence_of, title_of
+from bot.web.room import Room, in_words, templates
 
-TITLES = {404: "Nothing here", 405: "Not this way", 410: "This link has ended"}
 
+def create_app(
+    room: Room, downloads: Downloads, health: Health | None = None, *, public_url: str = ""
+) -> Guard:
+    asked = health or Health(downloads.db)
 
-def create_app(room: Room, downloads: Downloads, *, public_url: str = "") -> Guard:
-    async def alive(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
+    async def examined(request: Request) -> Response:
+        return await asked.examined(request, room.visitors)
 
-    async def ready(_: Request) -> Response:
-        async with downloads.db.read():
-            return PlainTextResponse("ok\n")
+    async def tell(request: Request, error: Exception) -> Response:
+        """A sentence: as JSON to the page's script, as a page to a person."""
+        if not isinstance(error, HTTPException):
+            raise error
+        catalog = await room.catalog(request)
+        said, status, headers = sentence_of(error, catalog), error.status_code, error.headers
+        if request.method == "POST":
+            return JSONResponse({"error": said}, status, headers)
+        words = {"title": title_of(status, catalog), "text": said, **in_words(catalog)}
+        return templates.TemplateResponse(request, "notice.html", words, status, headers)
 
     app = Starlette(
         routes=[
@@ -34,22 +45,10 @@ def create_app(room: Room, downloads: Downloads, *, public_url: str = "") -> Gua
             Route("/thumb/{name}", room.thumb),
             Route("/shown/{name:path}", room.shown),
             Route("/dl/{token}", downloads.file),
-            Route("/healthz", alive),
-            Route("/readyz", ready),
+            Route("/healthz", asked.alive),
+            Route("/config/test", examined, methods=["POST"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        exception_handlers={HTTPException: _tell},
+        exception_handlers={HTTPException: tell},
     )
     return Guard(app, public_url=public_url)
-
-
-async def _tell(request: Request, error: Exception) -> Response:
-    """A sentence: as JSON to the page's script, as a page to a person."""
-    if not isinstance(error, HTTPException):
-        raise error
-    if request.method == "POST":
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-    words = {"title": TITLES.get(error.status_code, "Sorry"), "text": error.detail}
-    return templates.TemplateResponse(
-        request, "notice.html", words, error.status_code, error.headers
-    )

@@ -1,10 +1,8 @@
 """The finished file behind a signed link. The link alone opens it: it is pressed in other apps."""
 
-import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,18 +13,21 @@ from bot.links import LinkRead, Links
 from bot.texts.catalog import Catalog, nearest
 from bot.web.ranges import Part, Whole, wanted
 from storage import job_store
-from storage.blob_store import LocalBlobs, artifact_prefix
+from storage.blob_store import artifact_prefix
+from storage.blobs import Blobs, Opened, StoreError
 from storage.database import Database
 
-CHUNK_BYTES = 1 << 18
+log = logging.getLogger(__name__)
+
+LATER_S = 30  # a client that was sent away may ask again
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file of a job's, in its place; its name for people."""
+    """A file of a job's, by its key; its name for people."""
 
-    path: Path
+    key: str
     name: str
     etag: str
 
@@ -34,7 +35,7 @@ class Found:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloads:
     db: Database
-    blobs: LocalBlobs
+    blobs: Blobs
     links: Links
 
     async def file(self, request: Request) -> Response:
@@ -49,13 +50,15 @@ class Downloads:
             found = await self._find(link)
             if found is None:
                 raise HTTPException(404, words.text("link.nothing"))
-            file = await asyncio.to_thread(found.path.open, "rb")
+            file = await self.blobs.open(found.key)
         except FileNotFoundError as error:
             raise HTTPException(410, words.text("link.deleted")) from error
-        # From here on the file is held: whoever deletes it does not cut off this download.
-        size = await asyncio.to_thread(file.seek, 0, 2)
-        part = wanted(request.method, request.headers, found.etag, size)
-        return _answer(request.method, file, found, part, size)
+        except StoreError as error:
+            log.warning("a download has to wait (%s)", error)
+            later = {"retry-after": str(LATER_S)}
+            raise HTTPException(503, words.text("link.away"), later) from error
+        part = wanted(request.method, request.headers, found.etag, file.size)
+        return await _answer(request.method, file, found, part)
 
     async def _find(self, link: LinkRead) -> Found | None:
         """None: the link names nothing of this person's. FileNotFoundError: no longer."""
@@ -69,22 +72,22 @@ class Downloads:
         if made is None:
             raise FileNotFoundError
         if not link.part:
-            return Found(self.blobs.path(made.key), made.name, f'"{made.sha256}"')
+            return Found(made.key, made.name, f'"{made.sha256}"')
         if not link.part.startswith(f"{artifact_prefix(job.id)}/"):
             return None
         # The keys of what was published beside the file name its content.
         folder, _, name = link.part.rpartition("/")
-        return Found(self.blobs.path(link.part), name, f'"{folder.rpartition("/")[2]}"')
+        return Found(link.part, name, f'"{folder.rpartition("/")[2]}"')
 
     def _of_nobody(self, key: str) -> Found | None:
         """An export: its place is as secret as the link, and it is deleted after some days."""
         folder, _, name = key.rpartition("/")
         if not key.startswith("exports/"):
             return None
-        return Found(self.blobs.path(key), name, f'"{folder.rpartition("/")[2]}"')
+        return Found(key, name, f'"{folder.rpartition("/")[2]}"')
 
 
-def _answer(method: str, file: BinaryIO, found: Found, part: Part | Whole, size: int) -> Response:
+async def _answer(method: str, file: Opened, found: Found, part: Part | Whole) -> Response:
     headers = {
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
@@ -93,18 +96,17 @@ def _answer(method: str, file: BinaryIO, found: Found, part: Part | Whole, size:
     }
     match part:
         case Part(first, last):
-            headers["content-range"] = f"bytes {first}-{last}/{size}"
+            headers["content-range"] = f"bytes {first}-{last}/{file.size}"
         case Whole.ALL:
             pass
         case _:
-            file.close()
-            told = {"content-range": f"bytes */{size}"} if part is Whole.OUTSIDE else {}
+            await file.close()
+            told = {"content-range": f"bytes */{file.size}"} if part is Whole.OUTSIDE else {}
             return Response(status_code=part.value, headers={"etag": found.etag, **told})
-    taken = part if isinstance(part, Part) else Part(0, size - 1)
+    taken = part if isinstance(part, Part) else Part(0, file.size - 1)
     if method == "HEAD":
-        file.close()
         taken = Part(0, -1)
-        headers["content-length"] = str(size)
+        headers["content-length"] = str(file.size)
     else:
         headers["content-length"] = str(len(taken))
     return StreamingResponse(
@@ -115,25 +117,16 @@ def _answer(method: str, file: BinaryIO, found: Found, part: Part | Whole, size:
     )
 
 
-async def _read(file: BinaryIO, part: Part) -> AsyncIterator[bytes]:
-    """Piece by piece, in threads: a slow reader costs one piece of memory."""
-    at = part.first
+async def _read(file: Opened, part: Part) -> AsyncIterator[bytes]:
+    """What goes wrong here breaks the download off, and so tells it: the client goes on later."""
     try:
-        while at <= part.last:
-            size = min(CHUNK_BYTES, part.last + 1 - at)
-            piece = await asyncio.to_thread(_piece, file, at, size)
-            if not piece:
-                # Cut short under our hands: to end here breaks the download, and so tells it.
-                raise OSError("the file has become shorter")
-            at += len(piece)
+        async for piece in file.read(part.first, part.last):
             yield piece
+    except (StoreError, FileNotFoundError) as error:
+        log.warning("a download broke off (%s)", type(error).__name__)
+        raise
     finally:
-        file.close()
-
-
-def _piece(file: BinaryIO, at: int, size: int) -> bytes:
-    file.seek(at)
-    return file.read(size)
+        await file.close()
 
 
 def disposition(name: str) -> str:

@@ -27,7 +27,7 @@ class Feed:
     """Writes messages into the log and wakes the pages that show this chat."""
 
     def __init__(self, db: Database, *, clock: Callable[[], float] = time.time) -> None:
-        self._db = db
+        self.db = db
         self._clock = clock
         self._streams: dict[str, list[Stream]] = {}
         self._closed = False
@@ -35,7 +35,7 @@ class Feed:
     async def put(self, chat: str, message_id: str, body: Mapping[str, object]) -> None:
         """The same id is the same message: it changes in place."""
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        async with self._db.write() as tx:
+        async with self.db.write() as tx:
             await chat_log.put(tx, chat, message_id, text, now=self._clock())
         for stream in self._streams.get(chat, ()):
             stream.wake.set()
@@ -72,7 +72,7 @@ class Feed:
 
     async def _backlog(self, chat: str, since: int) -> AsyncIterator[ServerSentEvent]:
         while True:
-            async with self._db.read() as tx:
+            async with self.db.read() as tx:
                 entries = await chat_log.since(tx, chat, since, PAGE)
             for entry in entries:
                 since = entry.seq

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import tempfile
+import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,21 +21,32 @@ from starlette.templating import Jinja2Templates
 from bot.events import Choice, Command, Event, Text
 from bot.frontend import Attachment, Incoming, Receive
 from bot.screen import parse_data
+from bot.texts.catalog import Catalog
 from bot.web import uploads
 from bot.web.feed import Feed
+from bot.web.language import catalog_of
+from bot.web.rates import Rate, Rates
+from bot.web.refusals import Refusal
 from bot.web.visitors import PLATFORM, Visitors, new_chat, person_of
+from bot.web.words import commands_of, tag_of, words_of
 from pictures.look import Refused
 from pictures.order import View
 from pictures.sandbox import Cells
-from storage.blob_store import LocalBlobs, photo_key
+from storage.blob_store import photo_key
+from storage.blobs import Blobs, StoreError
 
 MAX_BODY_BYTES = 64_000
+MAX_LETTERS = 4000
+POSTED = Rate(burst=120, per_s=4)  # of one person
 THUMB_SIDE = 160  # pixels; re-encoded, so nothing of the original's metadata is left
 PRIVATE = {"cache-control": "private, max-age=3600"}
 PING_S = 15.0
 SEQ = re.compile(r"[0-9]{1,15}")
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 
+Words = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LETTERS)
+]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{4,64}$")]
 
 
@@ -42,7 +54,9 @@ class Say(BaseModel):
     """``quiet`` is the greeting that the page sends by itself: it is not shown as a message."""
 
     id: RequestId
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    text: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LETTERS)
+    ]
     quiet: bool = False
 
 
@@ -56,16 +70,20 @@ Posted = TypeVar("Posted", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """``spool`` is where uploads lie until they were received."""
+    """``spool`` is where uploads lie until they were received; ``stays``: nothing that people send
+    leaves this machine.
+    """
 
     feed: Feed
-    blobs: LocalBlobs
+    blobs: Blobs
     cells: Cells
     visitors: Visitors
     receive: Receive
     spool: Path
+    stays: bool = True
     caps: uploads.Caps = field(default_factory=uploads.Caps)
     uploading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    posted: Rates = field(default_factory=lambda: Rates(POSTED))
 
     async def page(self, request: Request) -> Response:
         if request.url.hostname == "localhost":
@@ -74,13 +92,19 @@ class Room:
         chat = self.visitors.recognise(request)
         if chat is None and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # A strict cookie stays away when a link elsewhere led here; ask once more from here.
-            return templates.TemplateResponse(request, "bounce.html")
+            known = in_words(await catalog_of(request, self.feed.db))
+            return templates.TemplateResponse(request, "bounce.html", known)
+        catalog = await catalog_of(request, self.feed.db, chat or "")
         chat = chat or new_chat()
-        response = templates.TemplateResponse(
-            request, "chat.html", {"chat": chat, "caps": self.caps}
-        )
+        shown: dict[str, object] = {"chat": chat, "caps": self.caps, "stays": self.stays}
+        shown |= {"words": words_of(catalog), "commands": commands_of(catalog)}
+        response = templates.TemplateResponse(request, "chat.html", shown | in_words(catalog))
         self.visitors.remember(response, chat)
         return response
+
+    async def catalog(self, request: Request) -> Catalog:
+        """What whoever sent this request reads."""
+        return await catalog_of(request, self.feed.db, self.visitors.recognise(request) or "")
 
     async def events(self, request: Request) -> Response:
         chat = self._chat(request)
@@ -99,7 +123,7 @@ class Room:
         chat = self._chat(request)
         pressed = await _posted(request, Press)
         if (parts := parse_data(pressed.data)) is None:
-            raise HTTPException(400, "I don't know this button. Please reload the page.")
+            raise Refusal(400, key="web.unknown_button")
         return await self._deliver(request, chat, pressed.id, event=Choice(*parts))
 
     async def upload(self, request: Request) -> Response:
@@ -107,7 +131,7 @@ class Room:
         try:
             named = Press(id=request.query_params.get("id", ""), data="")
         except ValidationError as error:
-            raise HTTPException(400, "This upload has no name.") from error
+            raise Refusal(400, key="web.not_upload") from error
         self.spool.mkdir(parents=True, exist_ok=True)
         async with self.uploading:
             with tempfile.TemporaryDirectory(dir=self.spool) as folder:
@@ -130,6 +154,8 @@ class Room:
             data = await self.blobs.get(photo_key(sha256))
         except FileNotFoundError as error:
             raise HTTPException(404) from error
+        except StoreError as error:
+            raise HTTPException(503) from error
         shown = await self.cells.view(data, View(side=THUMB_SIDE))
         if isinstance(shown, Refused):
             raise HTTPException(404)
@@ -144,12 +170,16 @@ class Room:
             data = await self.blobs.get(key)
         except (BadSignature, FileNotFoundError) as error:
             raise HTTPException(404) from error
+        except StoreError as error:
+            raise HTTPException(503) from error
         return Response(data, media_type="image/jpeg", headers=PRIVATE)
 
     def _chat(self, request: Request) -> str:
         chat = self.visitors.recognise(request)
         if chat is None:
-            raise HTTPException(404, "I don't know this browser yet. Please reload the page.")
+            raise Refusal(404, key="web.unknown_browser")
+        if request.method == "POST" and self.posted.wait_s(chat, time.monotonic()):
+            raise Refusal(429, key="web.too_fast")
         return chat
 
     def _thumb_signer(self, chat: str) -> Signer:
@@ -175,7 +205,13 @@ class Room:
                 attachments=attachments,
             )
         )
-        return JSONResponse({"ok": True})
+        # Whoever has chosen another language by this gets the page's own words in it, too.
+        return JSONResponse({"ok": True, "language": tag_of(await self.catalog(request))})
+
+
+def in_words(catalog: Catalog) -> dict[str, object]:
+    """What every template needs: its language, and ``say`` for the sentences."""
+    return {"language": tag_of(catalog), "say": catalog.text}
 
 
 def shown_signer(secret: str, chat: str) -> Signer:
@@ -200,17 +236,15 @@ def attachment_of(file: uploads.Uploaded) -> Attachment:
 async def _posted(request: Request, model: type[Posted]) -> Posted:
     """The request's JSON, checked. Only JSON: a form of another page cannot send it."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise HTTPException(415, "Please send JSON.")
+        raise Refusal(415, key="web.not_json")
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
-                raise HTTPException(
-                    413, "This text is too long. Please keep it under 4000 letters."
-                )
+                raise Refusal(413, key="web.text_long", most=MAX_LETTERS)
         return model.model_validate_json(bytes(body))
     except ClientDisconnect as error:
-        raise HTTPException(400, "The request broke off.") from error
+        raise Refusal(400, key="web.broke_off") from error
     except ValidationError as error:
-        raise HTTPException(400, "Please write between 1 and 4000 letters.") from error
+        raise Refusal(400, key="web.text_length", most=MAX_LETTERS) from error

@@ -11,8 +11,9 @@ from typing import BinaryIO
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+
+from bot.web.refusals import Refusal
 
 STALL_S = 60.0  # a body that says nothing for so long has been left
 SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
@@ -84,7 +85,7 @@ class Intake:
 
     def _start_file(self) -> None:
         if len(self.files) >= self.caps.files:
-            raise HTTPException(413, f"Please send at most {self.caps.files} files at once.")
+            raise Refusal(413, key="web.too_many", most=self.caps.files)
         _, options = parse_options_header(self._disposition)
         suffix = Path(options.get(b"filename", b"").decode("utf-8", "replace")).suffix.lower()
         self._suffix = suffix if SUFFIX.fullmatch(suffix) else ""
@@ -95,8 +96,7 @@ class Intake:
         if self._open is None:
             return
         if self._open.tell() + end - start > self.caps.file_bytes:
-            limit = self.caps.file_bytes // 1_000_000
-            raise HTTPException(413, f"One of these files is larger than {limit} MB.")
+            raise Refusal(413, key="web.file_large", limit=self.caps.file_bytes // 1_000_000)
         self._hash.update(data[start:end])
         self._open.write(data[start:end])
 
@@ -119,29 +119,29 @@ class Intake:
 
 
 async def read(request: Request, folder: Path, caps: Caps) -> list[Uploaded]:
-    """The request's files, now in ``folder``. What cannot be taken is an HTTPException."""
+    """The request's files, now in ``folder``. What cannot be taken is a Refusal."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise HTTPException(400, "This is not a file upload.")
+        raise Refusal(400, key="web.not_upload")
     intake = Intake(folder, caps)
     try:
         parser = intake.parser(options[b"boundary"])
         async for chunk in _body(request, caps.request_bytes):
             await asyncio.to_thread(parser.write, chunk)
     except (FormParserError, ClientDisconnect) as error:
-        raise HTTPException(400, "The upload broke off. Please send it again.") from error
+        raise Refusal(400, key="web.upload_broke") from error
     except OSError as error:
-        raise HTTPException(507, "This server has no room for these files.") from error
+        raise Refusal(507, key="web.no_room") from error
     finally:
         intake.close()
     if not intake.complete or not intake.files:
-        raise HTTPException(400, "The upload broke off. Please send it again.")
+        raise Refusal(400, key="web.upload_broke")
     return intake.files
 
 
 async def _body(request: Request, most: int) -> AsyncIterator[bytes]:
     """The body's chunks, counted as they come: the declared length is only a first hint."""
-    too_large = HTTPException(413, f"Please send at most {most // 1_000_000} MB at once.")
+    too_large = Refusal(413, key="web.all_large", limit=most // 1_000_000)
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > most:
         raise too_large
@@ -153,7 +153,7 @@ async def _body(request: Request, most: int) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise HTTPException(408, "The upload stopped. Please send it again.") from error
+            raise Refusal(408, key="web.upload_stalled") from error
         seen += len(chunk)
         if seen > most:
             raise too_large

@@ -1,7 +1,6 @@
 """Who sits at the page: a random id in a signed cookie is a person and a chat at once."""
 
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass
 
@@ -9,10 +8,10 @@ from itsdangerous import BadSignature, TimestampSigner
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bot.web.language import spoken
 from storage.people_store import Person
 
 YEAR_S = 365 * 24 * 3600
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 PLATFORM = "web"
 
 
@@ -49,5 +48,5 @@ def new_chat() -> str:
 
 
 def person_of(chat: str, request: Request) -> Person:
-    spoken = LANGUAGE.match(request.headers.get("accept-language", ""))
-    return Person(id=chat, name="local user", language=spoken[0] if spoken else "")
+    language = spoken(request.headers.get("accept-language", ""))
+    return Person(id=chat, name="local user", language=language)

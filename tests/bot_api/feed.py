@@ -28,7 +28,7 @@ class Feed:
         self.wanted: tuple[str, ...] = ()
         self.polls = 0
         self._last_id = 700_000_000
-        self._news = asyncio.Event()
+        self.news = asyncio.Event()
         self._ended: asyncio.Future[RefusedError] | None = None
 
     def add(self, kind: str, body: dict[str, object]) -> int:
@@ -36,7 +36,7 @@ class Feed:
         self._last_id += 1
         if not self.wanted or kind in self.wanted:
             self.waiting.append({"update_id": self._last_id, kind: body})
-            self._news.set()
+            self.news.set()
         return self._last_id
 
     async def get(self, offset: int, limit: int, timeout_s: float) -> Sequence[Update]:
@@ -47,7 +47,7 @@ class Feed:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self.waiting:
-                    self._news.clear()
+                    self.news.clear()
                     await self._news_or(ended)
         return self.waiting[:limit]
 
@@ -57,7 +57,7 @@ class Feed:
             self._ended.set_result(why)
 
     async def _news_or(self, ended: asyncio.Future[RefusedError]) -> None:
-        news = asyncio.create_task(self._news.wait())
+        news = asyncio.create_task(self.news.wait())
         try:
             either: set[asyncio.Future[Any]] = {news, ended}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -65,6 +65,14 @@ class Feed:
             news.cancel()
         if ended.done():
             raise ended.result()
+
+    async def taken(self, update: Update) -> None:
+        """A webhook answered for it."""
+        number = int(str(update["update_id"]))
+        if self.on_confirm is not None:
+            await self.on_confirm([number])
+        self.confirmed.append(number)
+        self.waiting = [one for one in self.waiting if one["update_id"] != number]
 
     async def _confirm(self, offset: int) -> None:
         if offset < 0:

@@ -2,12 +2,15 @@
 
 import io
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from PIL import Image
+from telegram.constants import ReactionEmoji
 
 from tests.bot_api import entities
+from tests.bot_api.bringer import Bringer, check_address, check_secret
 from tests.bot_api.chats import BOT, Chat, Chats
 from tests.bot_api.feed import Feed
 from tests.bot_api.files import Files
@@ -17,6 +20,7 @@ from tests.bot_api.shown import Json, Shown, check_caption, check_text, rows_of
 PHOTO_BYTES = 10 << 20
 SMALL_BYTES, SMALL_SIDE = 200_000, 320
 POLL_S = 50.0
+EMOJI = frozenset(str(one.value) for one in ReactionEmoji)
 
 Upload = tuple[str, bytes]  # name, content
 
@@ -49,6 +53,9 @@ class Methods:
     query_ids: Iterator[int] = field(default_factory=lambda: itertools.count(90_000))
     answered: list[str] = field(default_factory=list)
     webhook: str = ""
+    bringer: Bringer | None = None
+    dropped: bool = False  # somebody had waiting updates thrown away
+    reactions: list[tuple[int, str, float]] = field(default_factory=list)
 
     def table(self) -> dict[str, Callable[[Call], Awaitable[object]]]:
         return {
@@ -56,6 +63,8 @@ class Methods:
             "getupdates": self.get_updates,
             "deletewebhook": self.delete_webhook,
             "setwebhook": self.set_webhook,
+            "getwebhookinfo": self.get_webhook_info,
+            "setmessagereaction": self.set_reaction,
             "setmycommands": self.set_my_commands,
             "deletemycommands": self.delete_my_commands,
             "getfile": self.get_file,
@@ -87,12 +96,59 @@ class Methods:
         wait_s = min(POLL_S, call.number("timeout"))
         return await self.feed.get(call.number("offset"), limit, wait_s)
 
-    async def delete_webhook(self, _: Call) -> bool:
-        self.webhook = ""
+    async def delete_webhook(self, call: Call) -> bool:
+        self.dropped |= call.flag("drop_pending_updates")
+        await self.unhook()
         return True
 
+    async def unhook(self) -> None:
+        self.webhook = ""
+        if self.bringer is not None:
+            await self.bringer.stop()
+        self.bringer = None
+
     async def set_webhook(self, call: Call) -> bool:
-        self.webhook = call.text("url")
+        self.dropped |= call.flag("drop_pending_updates")
+        url, secret = call.text("url"), call.text("secret_token")
+        check_address(url, local=self.files.folder is not None)
+        check_secret(secret)
+        if isinstance(wanted := call.values.get("allowed_updates"), list):
+            self.feed.wanted = tuple(wanted)
+        await self.unhook()
+        self.webhook = url
+        if url:
+            self.bringer = Bringer(self.feed, url, secret, call.number("max_connections", 40))
+        return True
+
+    async def get_webhook_info(self, _: Call) -> Json:
+        info: Json = {
+            "url": self.webhook,
+            "has_custom_certificate": False,
+            "pending_update_count": len(self.feed.waiting),
+        }
+        if self.bringer is not None and self.bringer.error:
+            info |= {
+                "last_error_date": int(time.time()),
+                "last_error_message": self.bringer.error,
+            }
+        return info
+
+    async def set_reaction(self, call: Call) -> bool:
+        """A bot sets at most one, of those that everybody has."""
+        chat = self.chats.writable(call.values.get("chat_id"))
+        wanted = call.values.get("reaction") or []
+        if not isinstance(wanted, list) or len(wanted) > 1:
+            raise bad_request("REACTIONS_TOO_MANY")
+        emoji = "".join(str(one.get("emoji", "")) for one in wanted)
+        if wanted and (wanted[0].get("type") != "emoji" or emoji not in EMOJI):
+            raise bad_request("REACTION_INVALID")
+        number = call.number("message_id")
+        found = [one for one in chat.messages if one.message_id == number]
+        if not found:
+            raise bad_request("message to react not found")
+        found[0].reaction = emoji
+        self.reactions.append((number, emoji, time.monotonic()))
+        await self.chats.tell()
         return True
 
     async def set_my_commands(self, call: Call) -> bool:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.bot_api.chats import Chat, Chats
+from tests.bot_api.chats import Chat
 from tests.bot_api.methods import Methods
 from tests.bot_api.shown import Json, Shown
 from tests.drawn import photos
@@ -17,14 +17,22 @@ _albums = itertools.count(13_000_000)
 
 @dataclass
 class Group:
-    chats: Chats
+    methods: Methods
     chat: Chat
 
-    def upgrade(self) -> Chat:
-        """It becomes a supergroup, with another id."""
-        new = Chat(-1_000_000_000_000 + self.chat.chat_id, "supergroup", self.chat.title)
-        self.chat.moved_to = new.chat_id
-        return self.chats.open(new)
+    def upgrade(self, by: Json | None = None) -> Chat:
+        """It becomes a supergroup, with another id; both say so, where it is told ``by`` whom."""
+        old, new = self.chat, Chat(-1_000_000_000_000 + self.chat.chat_id, "supergroup")
+        new.title = old.title
+        old.moved_to = new.chat_id
+        if by is not None:
+            self._tell(old, by, {"migrate_to_chat_id": new.chat_id})
+            self._tell(new, by, {"migrate_from_chat_id": old.chat_id})
+        return self.methods.chats.open(new)
+
+    def _tell(self, chat: Chat, by: Json, what: Json) -> None:
+        body: Json = {"message_id": 1, "from": by, "chat": chat.json(), "date": 1_790_000_000}
+        self.methods.feed.add("message", body | what)
 
 
 class Person:
@@ -90,6 +98,13 @@ class Person:
                 if button.text == label and button.data:
                     return self.presses_data(shown, button.data)
         raise AssertionError(f"no {label!r} among {[shown.labels for shown in self.sees]}")
+
+    async def presses_when(self, label: str, within_s: float = 20.0) -> str:
+        """The same, as soon as it is there."""
+        chats = self._methods.chats
+        async with asyncio.timeout(within_s), chats.changed:
+            await chats.changed.wait_for(lambda: any(label in one.labels for one in self.sees))
+        return await self.presses(label)
 
     def presses_data(self, shown: Shown, data: str) -> str:
         query = str(next(self._methods.query_ids))

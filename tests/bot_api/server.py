@@ -32,6 +32,7 @@ JSON_FIELDS = {
     "caption_entities",
     "link_preview_options",
     "media",
+    "reaction",
     "reply_markup",
     "reply_parameters",
     "scope",
@@ -83,6 +84,7 @@ class BotApi:
         if self._server is None or self._serving is None:
             return
         self._stopped.set()
+        await self.methods.unhook()
         self.feed.end(RefusedError(502, "Bad Gateway"))
         self._server.should_exit = True
         await self._serving
@@ -105,7 +107,8 @@ class BotApi:
 
     def group(self, title: str = "Friends") -> Group:
         number = next(self._ids)
-        return Group(self.chats, self.chats.open(Chat(-number, "group", title)))
+        chat = self.chats.open(Chat(-number, "group", title))
+        return Group(self.methods, chat)
 
     def refuse(self, method: str, refusal: RefusedError, times: int = 1) -> None:
         self._refusals[method.lower()].extend([refusal] * times)

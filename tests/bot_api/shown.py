@@ -40,6 +40,7 @@ class Shown:
     silent: bool = False
     edits: int = 0
     reply_to: int | None = None
+    reaction: str = ""
 
     @property
     def from_bot(self) -> bool:

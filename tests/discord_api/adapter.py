@@ -22,7 +22,8 @@ from tests.service import free_port
 
 def frontend(api: DiscordApi, database: Database, *, adult: bool = False) -> Discord:
     demo = replace(bases.demo(), adult=adult)
-    return Discord(api.token, api_url=api.url, database=database, bases=(demo,))
+    gallery = str(api.hall.number) if api.hall else ""
+    return Discord(api.token, api_url=api.url, database=database, bases=(demo,), gallery=gallery)
 
 
 @asynccontextmanager
@@ -78,7 +79,13 @@ Start = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def starter(
-    api: DiscordApi, database: Database, cells: Cells, folder: Path, **settings: str
+    api: DiscordApi,
+    database: Database,
+    cells: Cells,
+    folder: Path,
+    *,
+    adult: bool = False,
+    **settings: str,
 ) -> Start:
     """Starts the whole bot behind the adapter, as often as a test likes."""
     known = Settings(data_dir=folder, **settings)  # type: ignore[arg-type]  # pydantic reads them
@@ -87,7 +94,7 @@ def starter(
     async def start() -> AsyncIterator[None]:
         stop = asyncio.Event()
         api.commands = []
-        one = frontend(api, database)
+        one = frontend(api, database, adult=adult)
         running = asyncio.create_task(converse(known, database, [one], cells, stop))
         connected = asyncio.create_task(ready(api))
         try:

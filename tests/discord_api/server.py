@@ -15,7 +15,7 @@ from tests.discord_api.interactions import Interactions
 from tests.discord_api.people import Member
 from tests.discord_api.refusals import FloodError, RefusedError
 from tests.discord_api.session import GatewaySide
-from tests.discord_api.world import TEXT, World
+from tests.discord_api.world import TEXT, Channel, World
 
 TOKEN = "made-up.token.of-a-test-bot"
 Json = dict[str, Any]
@@ -56,6 +56,7 @@ class DiscordApi:
         self.seen: list[tuple[str, int, float]] = []
         self.limits: dict[str, tuple[int, float]] = {}
         self.download_s = 0.0
+        self.hall: Channel | None = None
         self._faults: defaultdict[str, deque[Exception]] = defaultdict(deque)
         self._lost: Counter[str] = Counter()
         self._buckets: dict[str, Bucket] = {}
@@ -65,6 +66,12 @@ class DiscordApi:
         self.world.bot = self.gateway.user = bot
         self.town = self.world.open(TEXT, guild=self.world.snowflake())
         self.gateway.guilds = [self.world.server(self.town)]
+
+    def open_gallery(self, *, nsfw: bool = False) -> Channel:
+        """Before the bot comes: another channel of the same server."""
+        hall = self.hall = self.world.open(TEXT, guild=self.town.guild, nsfw=nsfw, gallery=True)
+        self.gateway.guilds = [self.world.server(self.town, hall)]
+        return hall
 
     # --- starting, faults ------------------------------------------------------------------------
 
@@ -124,6 +131,7 @@ class DiscordApi:
             ("edit", "PATCH", channel + one, self._edit),
             ("delete", "DELETE", channel + one, self._delete),
             ("thread", "POST", f"{channel}/threads", self._thread),
+            ("member", "GET", "/guilds/{guild}/members/{user}", self._member),
             ("join", "PUT", f"{channel}/thread-members/{{user}}", self._join),
             ("callback", "POST", "/interactions/{id}/{token}/callback", self._callback),
             ("follow_up", "POST", webhook, self._follow_up),
@@ -244,6 +252,12 @@ class DiscordApi:
         raw = self.world.thread(_number(request, "channel"), body).raw()
         await self.gateway.tell("THREAD_CREATE", {**raw, "newly_created": True})
         return raw
+
+    async def _member(self, request: web.Request) -> Json:
+        user = _number(request, "user")
+        if user in self.world.strangers or user not in self.world.users:
+            raise RefusedError(refusals.UNKNOWN_MEMBER)
+        return {"user": self.world.users[user], "roles": [], "joined_at": None, "flags": 0}
 
     async def _join(self, request: web.Request) -> None:
         thread = self.world.channel(_number(request, "channel"))

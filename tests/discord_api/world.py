@@ -29,6 +29,8 @@ class Channel:
     members: set[int] = field(default_factory=set)
     nsfw: bool = False
     threads_allowed: bool = True
+    gallery: bool = False
+    writable: bool = True
     nonces: dict[str, Shown] = field(default_factory=dict)
 
     def raw(self) -> Json:
@@ -48,7 +50,8 @@ class Channel:
 
 class World:
     """``now`` is its clock in epoch seconds, ahead of ours by ``ahead_s``; ``closed`` are people
-    who take no direct messages. ``out_file_bytes`` is what one upload may hold.
+    who take no direct messages, ``strangers`` no members of the server. ``out_file_bytes`` is what
+    one upload may hold.
     """
 
     def __init__(self) -> None:
@@ -57,6 +60,7 @@ class World:
         self.messages: dict[int, Shown] = {}
         self.users: dict[int, Json] = {}
         self.closed: set[int] = set()
+        self.strangers: set[int] = set()
         self.out_file_bytes = 10 * 1024 * 1024
         self.bot: Json = {}
         self.changed = asyncio.Condition()
@@ -112,7 +116,9 @@ class World:
         if channel.kind == DM and channel.members & self.closed:
             raise RefusedError(refusals.DM_CLOSED)
         if channel.kind == TEXT:
-            raise AssertionError("the bot writes into a public channel")
+            assert channel.gallery, "the bot writes into a public channel"
+            if not channel.writable:
+                raise RefusedError(refusals.NO_PERMISSION)
         nonce = str(body.get("nonce", ""))
         assert len(nonce) <= 25
         before = channel.nonces.get(nonce)
@@ -174,8 +180,14 @@ class World:
             if not one.gone and (one.only_for == user or (one.channel in mine and not one.only_for))
         ]
 
-    def server(self, town: Channel) -> Json:
+    def hangs(self, channel: Channel) -> list[Shown]:
+        """What everybody sees there."""
+        found = [one for one in self.messages.values() if one.channel == channel.number]
+        return [one for one in found if not one.gone and not one.only_for]
+
+    def server(self, *channels: Channel) -> Json:
         """As the gateway tells the bot about it."""
+        town = channels[0]
         lists = ("roles", "threads", "members", "emojis", "features", "stickers", "voice_states")
         levels = ["mfa_level", "verification_level", "explicit_content_filter", "nsfw_level"]
         levels += ["default_message_notifications", "afk_timeout", "system_channel_flags"]
@@ -186,7 +198,7 @@ class World:
             "name": "Town",
             "icon": None,
             "owner_id": "1",
-            "channels": [town.raw()],
+            "channels": [one.raw() for one in channels],
             "member_count": 2,
             "preferred_locale": "en-US",
             "large": False,

@@ -2,10 +2,10 @@
 
 import { make, safe, spoken, words } from "/static/markup.js";
 import { batches, dropped, newId, upload } from "/static/upload.js";
+import { counted, word } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
 const log = $("log"), scroller = $("scroll"), text = $("text"), state = $("state");
-const word = (name) => document.body.getAttribute(`data-word-${name}`);
 const pressing = new Set(); // message ids whose button waits for an answer
 const previews = new Map(); // message id -> object URLs of the files on their way
 let since = 0, live = false, source = null, unseen = 0;
@@ -20,14 +20,20 @@ async function post(path, body) {
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(body),
       });
-      if (answer.ok) return;
-      throw new Error((await answer.json().catch(() => ({}))).error || word("failed"));
+      const told = await answer.json().catch(() => ({}));
+      if (answer.ok) { follow(told.language); return; }
+      throw new Error(told.error || word("failed"));
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       if (pause === null) throw new Error(word("failed"));
       await new Promise((done) => setTimeout(done, pause));
     }
   }
+}
+
+// Another language was chosen: the page's own words come with the page.
+function follow(language) {
+  if (language && language !== document.documentElement.lang) location.reload();
 }
 
 async function say(said) {
@@ -98,7 +104,7 @@ function shownPicture(name) {
 
 function pictures(message) {
   const urls = previews.get(message.id) ?? message.files.map((name) => `/thumb/${name}`);
-  const count = `${urls.length} ${word(urls.length === 1 ? "file" : "files")}`;
+  const count = counted("files", urls.length);
   return [make("div", { className: "tiles" }, ...urls.map(tile)), make("p", { className: "count" }, count)];
 }
 
@@ -119,6 +125,7 @@ function show(message) {
   const item = old ?? make("li", { id: `m-${message.id}` });
   const held = old?.contains(document.activeElement) ? document.activeElement.dataset.data : null;
   item.className = message.from === "me" ? "me" : "bot";
+  item.classList.toggle("spent", Boolean(message.spent));
   // Files that are still on their way keep their pictures and their progress.
   if (!old || !previews.has(message.id)) {
     item.replaceChildren(make("div", { className: "bubble" }, ...content(message)));
@@ -149,7 +156,7 @@ function place(item, at) {
 
 function greet(message) {
   if (!live || message.from === "me") return;
-  $("spoken").textContent = `${word("bot")} ${spoken(message.text)}`;
+  $("spoken").textContent = `${word("says")} ${spoken(message.text)}`;
   if (!document.hidden) return;
   unseen += 1;
   document.title = `(${unseen}) lorabot`;
@@ -215,8 +222,8 @@ window.addEventListener("focus", () => { if (state.dataset.state === "parked") l
 
 function take(files) {
   const { groups, tooBig } = batches(files);
-  const limit = `${Math.floor(document.body.dataset.maxFileBytes / 1e6)} MB`;
-  tooBig.forEach((file) => complain(`${file.name} ${word("too-big")} ${limit}.`));
+  const limit = Math.floor(document.body.dataset.maxFileBytes / 1e6);
+  tooBig.forEach((file) => complain(word("too_big", { file: file.name, limit })));
   groups.reduce((before, group) => before.then(() => carry(newId(), group)), Promise.resolve());
 }
 
@@ -302,6 +309,8 @@ $("chips").addEventListener("click", (event) => { if (event.target.dataset.say) 
 $("newer").addEventListener("click", stick);
 scroller.addEventListener("scroll", () => { if (near()) $("newer").hidden = true; }, { passive: true });
 log.addEventListener("click", async (event) => {
+  const command = event.target.closest(".command");
+  if (command) { say(command.dataset.say); return; }
   const code = event.target.closest(".code");
   if (!code) return;
   await navigator.clipboard?.writeText(code.textContent).catch(() => {});

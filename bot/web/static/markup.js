@@ -1,6 +1,8 @@
 // Words become nodes here, never HTML: **bold**, `code`, and a row of ▓░ becomes a bar.
 
-const MARKS = /(\*\*[^*\n]+\*\*|`[^`\n]+`|[▓█░▒]{5,})/u;
+import { commands, word } from "/static/words.js";
+
+const MARKS = /(\*\*[^*\n]+\*\*|`[^`\n]+`|[▓█░▒]{5,}|(?<![^\s(])\/[a-z]{3,20}(?![\w/.]))/u;
 const BAR = /^([▓█]*)([░▒]*)$/u;
 
 export function make(tag, props = {}, ...children) {
@@ -20,7 +22,12 @@ function bar(full, empty) {
 function piece(text) {
   if (text.startsWith("**") && text.length > 4) return make("strong", {}, text.slice(2, -2));
   if (text.startsWith("`") && text.length > 2) {
-    return make("button", { type: "button", className: "code", title: "Copy" }, text.slice(1, -1));
+    return make("button", { type: "button", className: "code", title: word("copy") }, text.slice(1, -1));
+  }
+  if (text.startsWith("/") && commands.has(text.slice(1))) {
+    const said = make("button", { type: "button", className: "command" }, text);
+    said.dataset.say = text;
+    return said;
   }
   const found = text.length >= 5 && BAR.exec(text);
   return found ? bar(found[1], found[2]) : text;

@@ -1,0 +1,91 @@
+"""Updates in the database before Telegram hears that we have them, and each one handled once.
+
+Telegram forgets an update as soon as it was confirmed, so a bot that is killed between that and
+its work would lose somebody's message.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from bot.telegram.updates import PLATFORM
+from storage import inbox_store
+from storage.database import Database, Tx
+
+AGAIN_S = 1.0
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An update as it lies in the database."""
+
+    update_id: str
+    body: str
+
+
+class Inbox:
+    """``queue`` gets each kept update once in this process.
+
+    The updates stay as they came: one that nobody can read must not stop those behind it.
+    """
+
+    def __init__(self, database: Database, queue: asyncio.Queue[object]) -> None:
+        self._database = database
+        self._queue = queue
+        self._queued: set[str] = set()
+        self._settled: set[str] = set()
+
+    async def keep(self, updates: list[Raw]) -> None:
+        """These, and whatever else waits: what a killed predecessor left comes first."""
+        async with self._database.write() as tx:
+            await inbox_store.keep(tx, PLATFORM, _items(updates), now=time.time())
+            waiting = await inbox_store.pending(tx, PLATFORM)
+            # Chosen before the next `done` can write: an update is queued once.
+            new = self._choose([Kept(*one) for one in waiting])
+        self._put(new)
+
+    async def keep_one(self, update: Raw) -> None:
+        """The same for one alone, however many others wait."""
+        items = _items([update])
+        async with self._database.write() as tx:
+            await inbox_store.keep(tx, PLATFORM, items, now=time.time())
+            ((update_id, body),) = items
+            waits = await inbox_store.waits(tx, PLATFORM, update_id)
+            new = self._choose([Kept(update_id, body)] if waits else [])
+        self._put(new)
+
+    async def once(self, kept: Kept, tx: Tx) -> bool:
+        """Done in the transaction of its effect; False: another one did it."""
+        self._settled.add(kept.update_id)
+        return await inbox_store.settle(tx, PLATFORM, kept.update_id)
+
+    async def again(self, kept: Kept) -> None:
+        """After a pause, where nothing of it was committed: a busy database, say."""
+        await asyncio.sleep(AGAIN_S)
+        self._settled.discard(kept.update_id)
+        self._queue.put_nowait(kept)
+
+    async def done(self, kept: Kept) -> None:
+        """For those that had no effect: what `once` settled needs nothing more."""
+        if kept.update_id not in self._settled:
+            async with self._database.write() as tx:
+                await inbox_store.done(tx, PLATFORM, kept.update_id)
+        self._settled.discard(kept.update_id)
+        self._queued.discard(kept.update_id)
+
+    def _choose(self, waiting: list[Kept]) -> list[Kept]:
+        new = [kept for kept in waiting if kept.update_id not in self._queued]
+        self._queued.update(kept.update_id for kept in new)
+        return new
+
+    def _put(self, new: list[Kept]) -> None:
+        for kept in new:
+            self._queue.put_nowait(kept)
+
+
+def _items(updates: list[Raw]) -> list[tuple[str, str]]:
+    return [(str(one["update_id"]), json.dumps(one)) for one in updates]
