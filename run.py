@@ -19,7 +19,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "lorabot-setup"
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = {"run": "discord,redis,telegram,train", "dev": "dev,discord,redis,telegram,train"}
+EXTRAS = {
+    "run": "discord,postgres,redis,telegram,train",
+    "dev": "dev,discord,postgres,redis,telegram,train",
+}
 # Its own requirements name another onnxruntime and another OpenCV, which would overwrite ours.
 FACES = "insightface==2.1"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -113,6 +116,8 @@ def checks(_: list[str]) -> list[list[str]]:
         [*tool, "ruff", "check", "."],
         [*tool, "mypy"],
         [str(PYTHON.with_name("lint-imports"))],
+        [*tool, "checks.secret_scan"],
+        [*tool, "checks.advisories"],
     ]
 
 

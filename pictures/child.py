@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
@@ -76,14 +76,19 @@ class Child:
         *arguments: str,
         environment: Mapping[str, str],
         shared_bytes: int = SHARED_BYTES,
+        launched_by: Callable[[list[str]], list[str]] = list,
     ) -> tuple[Self, dict[str, Any]]:
-        """``python -m module PARENT HANDLE ARGUMENTS``, and what it says before it is asked."""
+        """``python -m module PARENT HANDLE ARGUMENTS``, and what it says before it is asked.
+
+        ``launched_by`` may put another program before it, which becomes this one.
+        """
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         with tempfile.TemporaryFile() as file:
             file.truncate(shared_bytes)
             handle = file.fileno()
+            own = [sys.executable, "-m", module, str(os.getpid()), str(handle), *arguments]
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module, str(os.getpid()), str(handle), *arguments),
+                *launched_by(own),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LINE_BYTES,

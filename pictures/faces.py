@@ -17,7 +17,8 @@ class Face:
     """``box`` in shares of the upright picture; ``embedding`` is 512 half floats of unit length;
     ``sharpness`` of the face alone, see `measure.contrast_sharpness`; ``yaw`` is how far the nose
     is off the middle of the eyes, in distances of the eyes; ``thumb`` is the face squeezed into
-    64x64 grey pixels, empty where it is too small to tell one look from another.
+    64x64 grey pixels, empty where it is too small to tell one look from another; ``age`` is an
+    estimate in years, None where nothing estimated one.
     """
 
     box: Box
@@ -26,6 +27,7 @@ class Face:
     yaw: float = 0.0
     embedding: bytes = b""
     thumb: bytes = b""
+    age: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ def to_json(found: Faces) -> dict[str, object]:
                 "yaw": round(face.yaw, 2),
                 "embedding": base64.b64encode(face.embedding).decode(),
                 "thumb": base64.b64encode(zlib.compress(face.thumb)).decode(),
+                **({} if face.age is None else {"age": face.age}),
             }
             for face in found.faces
         ],
@@ -74,4 +77,5 @@ def _face(raw: dict[str, Any]) -> Face:
         yaw=float(raw["yaw"]),
         embedding=base64.b64decode(raw["embedding"]),
         thumb=zlib.decompress(base64.b64decode(raw["thumb"]))[: FACE_THUMB * FACE_THUMB],
+        age=None if raw.get("age") is None else int(raw["age"]),
     )

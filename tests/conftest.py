@@ -1,20 +1,52 @@
 """What more than one ring of tests needs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pictures.sandbox import Cells
 from storage.database import Database
+from tests import postgres
+from tests.s3 import S3, s3_server
 
 Look = Callable[[], Awaitable[object]]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module with ``ON_BOTH = True`` has its tests of the database on SQLite and Postgres."""
+    if getattr(metafunc.module, "ON_BOTH", False) and "database_url" in metafunc.fixturenames:
+        metafunc.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """One for the session; it starts with the first test that wants it."""
+    server = postgres.Server(postgres.found_or_skip()).create()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """One for the session; it starts with the first test that wants it."""
+    with s3_server() as server:
+        yield server
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    one = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database: a file, or one in a real Postgres."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return await server.fresh()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    one = await Database.open(database_url)
     yield one
     await one.close()
 

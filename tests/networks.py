@@ -1,12 +1,18 @@
 """Each chat network with one person at its other end, told apart by nothing but their name."""
 
 import asyncio
+import os
+import pty
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
+from rich.console import Console as Screen
+
 from bot.frontend import Frontend
+from bot.frontends.console import CHAT, Console
 from bot.frontends.web import Site, Web
 from bot.links import Links
 from pictures.sandbox import Cells
@@ -16,6 +22,7 @@ from tests import bot_api, discord_api
 from tests.bot_api.adapter import Recorder
 from tests.bot_api.adapter import running as telegram_running
 from tests.discord_api.adapter import running as discord_running
+from tests.glass import Glass, buttons_of, words_of
 from tests.web_client import WebPerson
 
 Texts = Callable[[], list[str]]
@@ -25,7 +32,8 @@ Texts = Callable[[], list[str]]
 class Stage:
     """``texts`` are what the person sees of the bot, oldest first; ``labels`` all their buttons.
 
-    ``settles`` waits until what was sent has arrived.
+    ``settles`` waits until what was sent has arrived. ``scrolls``: what was said further up stays
+    as it was; a message that changes is shown once more.
     """
 
     frontend: Frontend
@@ -37,6 +45,7 @@ class Stage:
     presses: Callable[[str], Awaitable[object]]
     sends: Callable[[bytes], Awaitable[object]]
     settles: Callable[[Callable[[], bool]], Awaitable[object]]
+    scrolls: bool = False
 
 
 async def _at_once(look: Callable[[], bool]) -> None:
@@ -117,4 +126,51 @@ async def web(database: Database, folder: Path) -> AsyncIterator[Stage]:
         await cells.close()
 
 
-NETWORKS = {"telegram": telegram, "discord": discord, "web": web}
+@asynccontextmanager
+async def console(_: Database, folder: Path) -> AsyncIterator[Stage]:
+    """Wide enough for every line. The person types, and sees what the screen shows."""
+    core, out = Recorder(), StringIO()
+    screen = Screen(
+        file=out, force_terminal=True, width=10_000, height=100, highlight=False, soft_wrap=True
+    )
+    typed, read = pty.openpty()
+    one = Console(screen, keyboard=read)
+    running = asyncio.create_task(one.run(core.receive))
+
+    def blocks() -> list[list[str]]:
+        glass = Glass()
+        glass.write(out.getvalue())
+        return glass.blocks
+
+    async def types(line: str) -> None:
+        await asyncio.to_thread(os.write, typed, f"{line}\n".encode())
+
+    async def sends(data: bytes) -> None:
+        path = folder / f"typed{len(core.files)}.png"
+        path.write_bytes(data)
+        await types(str(path))
+
+    try:
+        # The terminal says hello by itself.
+        await core.has(1)
+        core.incoming.clear()
+        yield Stage(
+            frontend=one,
+            chat=CHAT,
+            core=core,
+            texts=lambda: [words_of(block) for block in blocks()],
+            labels=lambda: list(buttons_of(blocks()[-1])),
+            says=types,
+            presses=lambda label: types(buttons_of(blocks()[-1])[label]),
+            sends=sends,
+            settles=_at_once,
+            scrolls=True,
+        )
+    finally:
+        os.close(typed)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        os.close(read)
+
+
+NETWORKS = {"telegram": telegram, "discord": discord, "web": web, "console": console}

@@ -22,9 +22,8 @@ from storage import (
     roster_store,
     worker_store,
 )
-from storage.access import Pause, Standing
+from storage.access import Act, Pause, Standing
 from storage.announcement_store import Announcement
-from storage.audit_store import Act
 from storage.database import Database
 from storage.job import Failure, Job, JobState
 from storage.job_store import Owner
@@ -32,6 +31,8 @@ from storage.line import moved, priorities
 from storage.people_store import Person
 from storage.roster import Card
 from tests.jobs import make_job
+
+ON_BOTH = True
 
 NOW = 1_790_000_000.0
 HOUR_S = 3600.0
@@ -50,12 +51,12 @@ async def claim(database: Database, now: float = NOW, job_id: str | None = None)
         return await job_store.claim(tx, OWNER, lease_s=30, now=now, job_id=job_id)
 
 
-async def test_nothing_is_claimed_in_a_pause(database: Database, tmp_path: Path) -> None:
+async def test_nothing_is_claimed_in_a_pause(database: Database, database_url: str) -> None:
     job = await put(database)
     async with database.write() as tx:
         await pause_store.begin(tx, Pause(since=NOW, until=NOW + HOUR_S, reason="why", by="tg:9"))
     assert await claim(database) is None
-    again = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+    again = await Database.open(database_url)
     try:
         assert await claim(again, NOW + HOUR_S - 1) is None
         async with again.read() as tx:

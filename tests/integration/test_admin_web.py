@@ -138,3 +138,42 @@ async def test_a_log_is_read_in_the_page_and_the_doctor_comes(bot: Bot, tmp_path
             return "log" in [act.what for act in await audit_store.latest(tx)]
 
     await eventually(noted)
+
+
+async def test_an_admin_makes_another_and_the_last_one_stays(bot: Bot) -> None:
+    async with WebPerson(bot.address) as ada, WebPerson(bot.address) as bob:
+        await bob.say("/start")
+        await bob.until(lambda: bob.said("Hi"))
+        await ada.say(f"/start {bot.code}")
+        await ada.until(lambda: ada.said("You are the admin"))
+        await ada.say(f"/unadmin {ada.chat}")
+        await ada.until(lambda: ada.said("no admin at all"))
+        await ada.say(f"/admin {bob.chat}")
+        await ada.press("🔑 Make admin")
+        await bob.until(lambda: bob.said("You are the admin"))
+        await bob.say(f"/unadmin {ada.chat}")
+        await ada.until(lambda: ada.said("no admin of this bot any more"))
+        await bob.say("/audit")
+        told = await bob.until(lambda: bob.said("What admins did"))
+        assert [line.split("`")[1] for line in told["text"].splitlines()[1:]] == [
+            *("unadmin", "admin", "claim"),
+        ]
+        await ada.say("/audit")
+        await ada.until(lambda: ada.said("I didn't get that"))
+    async with bot.database.read() as tx:
+        assert await access_store.admins(tx) == {bob.chat}
+
+
+async def test_two_admins_who_dismiss_each_other_are_not_both_gone(database: Database) -> None:
+    async with database.write() as tx:
+        for one in ("tg:1", "tg:2"):
+            await access_store.make_admin(tx, one, by=one, now=1.0)
+
+    async def dismiss(person: str, by: str) -> bool:
+        async with database.write() as tx:
+            return await access_store.dismiss_admin(tx, person, others=False, by=by, now=2.0)
+
+    gone = await asyncio.gather(dismiss("tg:1", "tg:2"), dismiss("tg:2", "tg:1"))
+    assert sorted(gone) == [False, True]
+    async with database.read() as tx:
+        assert len(await access_store.admins(tx)) == 1

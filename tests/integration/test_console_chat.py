@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pty
-import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,60 +15,15 @@ from rich.console import Console as Screen
 from bot.events import Choice, Command, Event, Text
 from bot.frontend import Incoming, Message, NetworkError, RenderedButton
 from bot.frontends.console import CHAT, Console, attachment_of, command_of, files_of, styled
+from tests.glass import Glass
 
 TRAIN = RenderedButton(label="Train", data="train::")
 HELP = RenderedButton(label="Help", data="help::")
 STOP = RenderedButton(label="Stop", data="stop:j1:")
-PIECE = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b([78])|([^\x1b])")
 
 
 def said(text: str, *buttons: RenderedButton) -> Message:
     return Message(text=text, buttons=(buttons,) if buttons else ())
-
-
-@dataclass
-class Glass:
-    """What a person sees: it obeys the few control sequences that we write."""
-
-    lines: list[str] = field(default_factory=lambda: [""])
-    row: int = 0
-    column: int = 0
-    kept: tuple[int, int] = (0, 0)
-
-    def write(self, written: str) -> None:
-        for count, order, saved, letter in PIECE.findall(written):
-            if letter:
-                self._letter(letter)
-            elif saved == "7":
-                self.kept = (self.row, self.column)
-            elif saved == "8":
-                self.row, self.column = self.kept
-            else:
-                self._order(order, int(count or 1))
-
-    def _letter(self, letter: str) -> None:
-        if letter == "\r":
-            self.column = 0
-        elif letter == "\n":
-            self.row, self.column = self.row + 1, 0
-            self.lines += [""] * (self.row + 1 - len(self.lines))
-        else:
-            line = self.lines[self.row].ljust(self.column)
-            self.lines[self.row] = line[: self.column] + letter + line[self.column + 1 :]
-            self.column += 1
-
-    def _order(self, order: str, count: int) -> None:
-        if order == "F":
-            self.row, self.column = self.row - count, 0
-            assert self.row >= 0, "above the first line"
-        elif order in "KJ":
-            self.lines[self.row] = self.lines[self.row][: self.column]
-            if order == "J":
-                del self.lines[self.row + 1 :]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self.lines).strip()
 
 
 def on_glass(width: int = 40, height: int = 20) -> tuple[Console, StringIO]:

@@ -10,7 +10,8 @@ import pytest
 
 from bot import packing
 from bot.frontends.telegram import Telegram
-from lorabot.compose import converse, networks
+from lorabot.compose import converse
+from lorabot.networks import networks
 from pictures.sandbox import Cells
 from pipeline.twin import TwinMaker
 from storage import job_store, limit_store
@@ -19,6 +20,7 @@ from storage.database import Database
 from storage.job import Job, JobState, Samples
 from storage.settings import Settings
 from tests.bot_api import BotApi, Person
+from tests.bot_api.adapter import brisk
 from tests.bot_api.refusals import RefusedError, bad_request
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
@@ -57,7 +59,7 @@ def bot(api: BotApi, database: Database, cells: Cells, blobs: LocalBlobs, tmp_pa
     async def start(*, twins: bool = True, **settings: object) -> AsyncIterator[None]:
         stop = asyncio.Event()
         read = Settings.model_validate({"data_dir": tmp_path, **settings})
-        frontend = Telegram(api.token, api_url=api.url, database=database)
+        frontend = brisk(Telegram(api.token, api_url=api.url, database=database))
         tasks = [asyncio.create_task(converse(read, database, [frontend], cells, stop))]
         if twins:
             maker = TwinMaker(database, blobs, tmp_path / "work")

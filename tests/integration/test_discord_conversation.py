@@ -213,7 +213,7 @@ async def test_where_neither_is_possible_the_person_is_told(
         await eventually(lambda: _is_done(database, job_id))
         assert ada.sees == []
         await ada.types("models", "mochi")
-        panel = await ada.reads("mochi")
+        panel = await ada.reads("Trigger word")
         await ada.presses(panel.labels[0])
         # As an answer it still reaches the one who waits for it.
         await ada.reads("allow direct messages")

@@ -5,7 +5,6 @@ import os
 import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +23,8 @@ from storage.database import Database
 from storage.job import NEXT, RUNNING, Artifact, Failure, Job, JobState
 from tests.jobs import make_job
 from trainer.run import Phase, Progress
+
+ON_BOTH = True
 
 OWNER = host.this_process()
 LEASE_S = 30.0
@@ -196,9 +197,8 @@ async def test_what_a_chat_shows_never_goes_back(database: Database) -> None:
     assert (await get(database, job.id)).status_ref == "m1"
 
 
-async def test_twenty_workers_claim_each_job_once(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
-    databases = [await Database.open(url) for _ in range(20)]
+async def test_twenty_workers_claim_each_job_once(database_url: str) -> None:
+    databases = [await Database.open(database_url) for _ in range(20)]
     jobs = [await put(databases[0]) for _ in range(40)]
 
     async def work(database: Database) -> list[str]:

@@ -24,6 +24,7 @@ from storage.database import Database
 from storage.job import Artifact, Job, JobState, Photo
 from storage.settings import Settings
 from tests.bot_api import BotApi
+from tests.bot_api.adapter import brisk
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
 from tests.drawn import photos
@@ -32,6 +33,7 @@ from tests.loras import publish, weights
 from tests.web_client import WebPerson
 
 FILE = weights()
+SECRET = "a secret of some length"
 
 
 @dataclass
@@ -74,7 +76,7 @@ def settings(tmp_path: Path) -> Settings:
         data_dir=tmp_path,
         lora_dir=tmp_path / "loras",
         public_url="https://loras.example",
-        secret_key=SecretStr("secret"),
+        secret_key=SecretStr(SECRET),
     )
 
 
@@ -94,8 +96,8 @@ async def running(
 @pytest.fixture
 async def house(database: Database, cells: Cells, settings: Settings) -> AsyncIterator[House]:
     blobs = LocalBlobs(settings.data_dir / "blobs")
-    site = Site(secret="secret", spool=settings.data_dir / "spool", port=0)
-    web = Web(database, blobs, Links("secret", hours=1), site, cells)
+    site = Site(secret=SECRET, spool=settings.data_dir / "spool", port=0)
+    web = Web(database, blobs, Links(SECRET, hours=1), site, cells)
     address = web.listen()
     assert settings.lora_dir is not None
     async with running(settings, database, [web], cells):
@@ -288,7 +290,7 @@ async def test_on_telegram_the_library_is_one_message_too(
         ada = api.person("Ada")
         job = make_job(chat=ada.name, person=ada.name, state=JobState.DONE)
         await publish(database, blobs, job, FILE)
-        telegram = Telegram(api.token, api_url=api.url, database=database)
+        telegram = brisk(Telegram(api.token, api_url=api.url, database=database))
         async with running(settings, database, [telegram], cells):
             await ada.says("/models")
             await ada.reads("You have 1 model")

@@ -5,6 +5,8 @@ from storage.database import Database
 from storage.job import Photo
 from tests.jobs import make_job
 
+ON_BOTH = True
+
 CHAT = "web:me"
 NOW = 1000.0
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import train
 from storage import host
+from tests.conftest import eventually
 from tests.jobs import PARAMS
 from trainer.run import Failed, Failure, Finished, Message, Progress, RunSpec, from_line
 
@@ -163,3 +164,37 @@ async def test_nothing_else_is_taken_for_a_stray_trainer(tmp_path: Path, note: s
 
 async def test_no_note_no_stray(tmp_path: Path) -> None:
     assert not train.end_stray(tmp_path)
+
+
+async def test_a_job_s_later_claim_ends_the_trainer_of_the_earlier_one(tmp_path: Path) -> None:
+    # Its worker is frozen, say, and another one with a device of its own has the job now.
+    first = asyncio.create_task(
+        train.train(Script(STEP + "import time; time.sleep(600)"), order(tmp_path), ignore)
+    )
+    pid = await eventually(lambda: _noted(tmp_path))
+    assert isinstance(pid, int)
+    other = replace(order(tmp_path), lock=tmp_path / "run" / "gpu-1.lock")
+    assert await train.train(Script(FINISH), other, ignore) == Finished(steps=1, loss=0.1)
+    outcome = await asyncio.wait_for(first, 10)
+    assert isinstance(outcome, Failed)
+    assert outcome.code is Failure.KILLED
+    assert not psutil.pid_exists(pid)
+
+
+async def test_an_earlier_claim_does_not_forget_the_trainer_of_the_later_one(
+    tmp_path: Path,
+) -> None:
+    first = asyncio.create_task(
+        train.train(Script(STEP + "import time; time.sleep(600)"), order(tmp_path), ignore)
+    )
+    await eventually(lambda: _noted(tmp_path))
+    later = f"{os.getpid()} 1 another boot\n"
+    (tmp_path / train.PID).write_text(later)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert (tmp_path / train.PID).read_text() == later
+
+
+async def _noted(home: Path) -> int:
+    note = home / train.PID
+    return int(note.read_text().split()[0]) if note.exists() and note.read_text() else 0

@@ -13,6 +13,8 @@ from storage.database import Database
 from storage.people_store import Person
 from tests.jobs import make_job
 
+ON_BOTH = True
+
 
 async def test_a_message_that_changes_keeps_its_place_and_gets_a_new_number(
     database: Database,

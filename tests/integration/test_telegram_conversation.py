@@ -200,6 +200,17 @@ async def test_a_file_whose_sending_had_no_answer_is_in_the_chat_once_more_at_mo
     assert all(one.data == WEIGHTS for one in ada.sees)
 
 
+async def test_a_bot_killed_between_the_result_and_the_end_sends_no_second_one(
+    bot: Start, ada: Person, api: BotApi, database: Database, tmp_path: Path
+) -> None:
+    job_id = await waits_for_its_chat(database, ada.name, tmp_path, WEIGHTS)
+    async with database.write() as tx:
+        await job_store.mark_sent(tx, job_id, 1, result_ref="77:media")
+    async with bot():
+        await eventually(lambda: _is_done(database, job_id))
+    assert api.calls["senddocument"] == 0
+
+
 async def test_a_person_who_left_ends_the_delivery(
     bot: Start, ada: Person, database: Database, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from bot.events import Choice, Command, FileRefused, Text
 from bot.frontend import Incoming, NetworkError
@@ -39,6 +40,24 @@ async def test_words_reach_the_core(api: BotApi, ada: Person, database: Database
         (first, second) = await core.has(2)
     assert (first.event, second.event) == (Command("train"), Text("mochi"))
     assert (first.chat, first.person.name) == (ada.name, "Ada")
+
+
+async def test_what_a_busy_database_did_not_take_is_tried_again(
+    api: BotApi, ada: Person, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.telegram.inbox.AGAIN_S", 0.01)
+    core = Recorder()
+    busy = [OperationalError("UPDATE", {}, Exception("database is locked"))]
+
+    async def receive(incoming: Incoming) -> None:
+        if busy:
+            raise busy.pop()
+        await core.receive(incoming)
+
+    async with running(api, database, receive):
+        await ada.says("/train")
+        (only,) = await core.has(1)
+    assert only.event == Command("train")
 
 
 async def test_an_album_is_fetched_all_at_once(
@@ -158,7 +177,8 @@ async def test_in_a_group_the_answer_is_a_way_into_private(
         await core.has(1)
         await eventually(lambda: _written(group, 2))
     answers = [one.text for one in group.chat.messages if one.from_bot]
-    assert all("https://t.me/test_lora_bot?start=train" in one for one in answers)
+    words = {one.partition("https://t.me/test_lora_bot?start=")[2] for one in answers}
+    assert words == {"train", "models"}
     assert core.events == [Text("done")]
 
 

@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.job import Job, JobState
 from storage.settings import Settings
 from tests.bot_api import BotApi, Person
+from tests.bot_api.adapter import brisk
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
 from tests.stand_in_trainer import StandIn
@@ -35,7 +36,7 @@ class Place:
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        telegram = Telegram(self._api.token, api_url=self._api.url, database=self._database)
+        telegram = brisk(Telegram(self._api.token, api_url=self._api.url, database=self._database))
         running = asyncio.create_task(
             converse(self._settings, self._database, [telegram], self._cells, stop)
         )

@@ -43,7 +43,8 @@ async def shown(script: Script, person: WebPerson, key: str = "shown/draft/a.jpg
     """The name under which the page asks for a picture of the bot's."""
     await person.until(lambda: person.chat)
     await script.blobs.put(key, PICTURE)
-    picture = OutFile(path=script.blobs.path(key), name="a.jpg", file_bytes=len(PICTURE))
+    path = script.blobs.path(key)
+    picture = OutFile(path=path, name="a.jpg", file_bytes=len(PICTURE), key=key)
     await script.web.send(person.chat, Message(text="Look", picture=picture), key="look")
     return str((await person.until(lambda: person.said("Look")))["picture"])
 

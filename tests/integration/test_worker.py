@@ -14,12 +14,13 @@ import pytest
 
 from pipeline import crew, run, train, worker
 from storage import host, job_release, job_store
-from storage.blob_store import LocalBlobs, photo_key
+from storage.blob_store import photo_key
 from storage.database import Database
 from storage.doorbell import Doorbell
 from storage.job import Job, JobState, Photo
 from storage.redis_server import RedisServer
 from storage.settings import Settings
+from storage.stores import blobs_of
 from tests.conftest import eventually
 from tests.drawn import photos
 from tests.jobs import make_job
@@ -41,7 +42,7 @@ class Place:
         return asyncio.create_task(serving)
 
     async def order(self, uploads: list[bytes], **changes: object) -> Job:
-        blobs = LocalBlobs(self.settings.data_dir / "blobs")
+        blobs = blobs_of(self.settings)
         kept = []
         for number, data in enumerate(uploads, start=1):
             sha256 = hashlib.sha256(data).hexdigest()

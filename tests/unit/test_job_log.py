@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.job_log import LINES, job_log, scrub
+from bot.job_log import job_log
 from pipeline import cards
 from storage.job import Failure, Photo
+from storage.log_lines import LINES, scrub
 from tests.jobs import make_job
 
 ID = "01M7Z5EDQ7VW6W628EC9DDB6QK"  # the names of tests must not change from run to run

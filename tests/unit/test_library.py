@@ -125,7 +125,7 @@ def test_a_name_opens_its_model_at_once() -> None:
 
 
 def test_every_button_of_the_library_leads_somewhere() -> None:
-    for view in View:
+    for view in set(View) - {View.SETTINGS}:
         start = replace(EMPTY, opened=Opened(view=view, model=MODEL.id))
         for one in buttons(shown(start, replace(FACTS, pressed=replace(MODEL, copied_to="m")))):
             found = buttons(shown(start, replace(FACTS, pressed=replace(MODEL, copied_to="m"))))

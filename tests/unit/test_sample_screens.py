@@ -103,7 +103,7 @@ def test_samples_say_what_was_asked_for_and_when() -> None:
     assert screen is not None
     assert screen.picture == Shelved("g.jpg", "s.jpg", base="demo")
     assert not screen.notify
-    for part in ("samples after 50 %", "1 · mochix person", "4 · a person", "same seeds", "87 %"):
+    for part in ("samples after 50 %", "1 · mochix person", "4 · a person", "same start", "87 %"):
         assert part in text
     plain = replace(TRAINING, samples=Samples(step=50, grid="g.jpg"))
     assert "Likeness" not in text_of(sample_screens.samples(plain))

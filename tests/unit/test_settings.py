@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bot.links import Links, secret_key
 from storage import bases, settings
 from storage.job import IllegalTransitionError, JobState, new_id
+from storage.stores import blobs_of
 from tests.jobs import make_job
 
 
@@ -40,6 +41,55 @@ def test_a_secret_can_be_a_file_and_is_never_printed(
     assert found.telegram_bot_token.get_secret_value() == "1:secret"
     assert "1:secret" not in repr(found)
     assert "TELEGRAM_BOT_TOKEN" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BLOB_URL", "https://bucket", "begins with s3://"),
+        ("BLOB_URL", "s3://", "name of a bucket"),
+        ("BLOB_URL", "s3://key:word@bucket", "no keys in it"),
+        ("AWS_ENDPOINT_URL", "http://s3.example.com", "BLOB_ALLOW_HTTP"),
+        ("AWS_ENDPOINT_URL", "http://8.8.8.8:9000", "BLOB_ALLOW_HTTP"),
+        ("AWS_ENDPOINT_URL", "minio:9000", "begins with https://"),
+        ("AWS_ACCESS_KEY_ID", "half-of-it", "go together"),
+    ],
+)
+def test_a_store_that_cannot_be_right_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=words):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://s3.example.com", "http://127.0.0.1:9000", "http://10.0.0.5", "http://minio:9000"],
+)
+def test_a_store_nearby_needs_no_tls(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("BLOB_URL", "s3://bucket/folder/")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    found = settings.load()
+    assert (found.blob_url, found.aws_endpoint_url) == ("s3://bucket/folder", address)
+
+
+def test_the_keys_of_a_store_can_be_files_and_empty_names_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("very-secret\n")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    for name in ("AWS_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("BLOB_URL", "s3://bucket")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio:9000")
+    found = settings.load()
+    assert found.aws_session_token is None
+    assert "very-secret" not in repr(found)
+    blobs = blobs_of(found)
+    assert blobs.place("photos/aa/x") == "s3://bucket/photos/aa/x"
+    assert not [name for name in os.environ if name.startswith("AWS_") and not os.environ[name]]
 
 
 def test_an_admin_without_a_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +155,25 @@ def test_a_job_goes_only_where_the_table_leads() -> None:
     assert job.version == 2
     with pytest.raises(IllegalTransitionError, match="preparing does not lead to done"):
         job.enter(JobState.DONE)
+
+
+@pytest.mark.parametrize(
+    ("url", "local", "fine"),
+    [
+        ("https://loras.example", False, True),
+        ("https://loras.example", True, True),
+        ("http://bot.lan:8765", True, True),
+        ("http://bot.lan:8765", False, False),
+        ("", False, False),
+        ("", True, False),
+    ],
+)
+def test_a_webhook_needs_an_address_that_telegram_can_reach(
+    url: str, *, local: bool, fine: bool
+) -> None:
+    given = {"public_url": url, "telegram_local": local, "telegram_webhook": True}
+    if fine:
+        assert settings.Settings.model_validate(given).telegram_webhook
+        return
+    with pytest.raises(ValidationError, match="TELEGRAM_WEBHOOK needs PUBLIC_URL"):
+        settings.Settings.model_validate(given)

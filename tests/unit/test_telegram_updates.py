@@ -7,7 +7,7 @@ from telegram import Update
 
 from bot.events import Choice, Command, FileRefused, Text
 from bot.frontend import Attachment, Incoming
-from bot.telegram.updates import asks_in_group, chat_id, translate
+from bot.telegram.updates import asked_in_group, chat_id, moved, translate
 from storage.people_store import Person
 
 ME = "my_lora_bot"
@@ -208,22 +208,41 @@ def test_what_is_not_said_in_private_is_ignored(content: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "ours"),
+    ("text", "word"),
     [
-        ("/train", True),
-        ("/train@my_lora_bot", True),
-        ("/anything@my_lora_bot", True),
-        ("/weather", False),
-        ("/train@other_bot", False),
-        ("train", False),
+        ("/train", "train"),
+        ("/train@my_lora_bot", "train"),
+        ("/Models", "models"),
+        ("/anything@my_lora_bot", "train"),
+        ("/queue", None),
+        ("/weather", None),
+        ("/train@other_bot", None),
+        ("train", None),
     ],
 )
-def test_in_a_group_only_our_commands_are_for_us(text: str, ours: bool) -> None:
-    assert asks_in_group(said(text, chat=GROUP), ME, {"train", "queue"}) is ours
+def test_in_a_group_our_commands_go_on_in_private(text: str, word: str | None) -> None:
+    names = {"train", "models", "queue"}
+    assert asked_in_group(said(text, chat=GROUP), ME, names) == word
+
+
+@pytest.mark.parametrize("text", ["/queue", "/queue@my_lora_bot"])
+def test_the_queue_may_be_asked_for_in_a_group(text: str) -> None:
+    asked = incoming(said(text, chat=GROUP))
+    assert (asked.event, asked.chat, asked.in_group) == (Command("queue"), "tg:-1001", True)
+
+
+@pytest.mark.parametrize("text", ["/queue@other_bot", "queue", "/train", "/start"])
+def test_nothing_else_is_heard_in_a_group(text: str) -> None:
+    assert translate(said(text, chat=GROUP), ME, fetch) is None
+
+
+def test_a_group_that_became_a_supergroup_is_told_by_both_numbers() -> None:
+    assert moved(message(chat=GROUP, migrate_to_chat_id=-1002)) == (-1001, -1002)
+    assert moved(said("hello", chat=GROUP)) is None
 
 
 def test_a_command_in_private_is_none_in_a_group() -> None:
-    assert not asks_in_group(said("/train"), ME, {"train"})
+    assert not asked_in_group(said("/train"), ME, {"train"})
 
 
 def test_a_chat_is_named_after_its_number() -> None:

@@ -15,7 +15,7 @@ async def nothing(*_: object) -> None:
 def answer(method: str, path: str, **headers: str) -> int:
     guard = Guard(nothing, public_url="https://loras.example/bot")
     named = Headers({name.replace("_", "-"): value for name, value in headers.items()})
-    refusal = guard._refusal(method, path, named)
+    refusal = guard._refusal({"method": method, "path": path}, named)
     return refusal.status_code if refusal else 200
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from bot import draft, screens, wording
+from bot.caption_screens import PAGE
 from bot.conversation import TABLE
 from bot.draft import Conversation, State
 from bot.events import Choice, Command, Event, Text
 from bot.frontend import Limits
-from bot.photo_screens import PAGE
 from bot.render import render
 from bot.screen import MAX_BUTTON_DATA, Screen
 from bot.texts.catalog import Catalog
