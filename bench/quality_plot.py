@@ -26,7 +26,7 @@ def draw(source: Path, target: Path) -> None:
     counts = _named(runs, "steps")
     _panel(axes[0, 0], runs, "steps", dict(sorted(counts.items(), key=lambda one: int(one[0]))))
     sixteen = {"16": usual}
-    _panel(axes[0, 1], runs, "rank", {"4": "rank 4"} | sixteen)
+    _panel(axes[0, 1], runs, "rank", {"4": "rank 4"} | sixteen | {"64": "rank 64"})
     rates = _named(runs, "rate") | {"0.003": usual}
     _panel(axes[0, 2], runs, "learning rate", dict(sorted(rates.items())))
     captions = {"trigger and class": usual} | _named(runs, "captions")
@@ -38,12 +38,21 @@ def draw(source: Path, target: Path) -> None:
             best = max(rates.values(), key=lambda name: runs[name]["trigger"]["own"])
             recipes[f"{who}\n(rate {best.split()[-1]})"] = best
     _panel(axes[1, 1], runs, "recipe, equal steps", recipes)
-    axes[1, 2].axis("off")
+    apart = {
+        "ours": usual,
+        "said\nscenes": "captions scene",
+        "attention": "attention",
+        "attention,\nscenes": "attention scene",
+        "preser-\nvation": "preservation 0.35",
+        "preser-\nvation,\nscenes": "preservation scene",
+        "all three": "attention preservation scene",
+    }
+    _panel(axes[1, 2], runs, "what keeps the class word as it was", apart)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    axes[1, 2].legend(handles, labels, loc="center")
+    figure.legend(handles, labels, loc="lower center", ncols=2)
     axes[0, 0].set_ylabel("share of samples")
     axes[1, 0].set_ylabel("share of samples")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
     figure.savefig(target, dpi=80)
     plt.close(figure)
 

@@ -46,6 +46,7 @@ SD_SCRIPTS: dict[str, Any] = {
 }
 RATES = (1e-3, 3e-3, 9e-3)
 TEXT_RATE = 1e-3
+PRESERVED = 0.35
 GUIDANCE = 4.0
 TURNS = 14
 
@@ -70,6 +71,8 @@ def plans(*, quick: bool) -> tuple[Plan, ...]:
         *(Plan(name=f"{who} {usual:g}", changes=recipe) for who, recipe in peers),
         *(Plan(name=f"steps {n}", changes={"max_steps": n}) for n in STEPS if n != EQUAL),
         Plan(name="rank 4", changes={"rank": 4, "alpha": 4.0}),
+        *_kept_apart(),
+        Plan(name="rank 64", changes={"rank": 64, "alpha": 64.0}),
         *(Plan(name=f"captions {c}", captions=c) for c in ("scene", "trigger")),
         *(Plan(name=f"rate {r:g}", changes={"learning_rate": r}) for r in RATES if r != usual),
         *(
@@ -78,6 +81,21 @@ def plans(*, quick: bool) -> tuple[Plan, ...]:
             for rate in RATES
             if rate != usual
         ),
+    )
+
+
+def _kept_apart() -> tuple[Plan, ...]:
+    """What keeps the class word as it was: fewer layers, steps without the trigger, scenes said."""
+    attention, kept = {"targets": "attention"}, {"preservation": PRESERVED}
+    shares = (0.2, PRESERVED, 0.5)
+    return (
+        *(Plan(name=f"preservation {s:g}", changes={"preservation": s}) for s in shares),
+        Plan(name="preservation scene", captions="scene", changes=kept),
+        Plan(name="attention", changes=attention),
+        Plan(name="attention scene", captions="scene", changes=attention),
+        Plan(name="attention preservation", changes=attention | kept),
+        Plan(name="attention preservation scene", captions="scene", changes=attention | kept),
+        Plan(name="attention steps 400", changes=attention | {"max_steps": 400}),
     )
 
 
