@@ -21,7 +21,7 @@ STAMP = VENV / "lorabot-setup"
 CONSTRAINTS = ROOT / "constraints.txt"
 EXTRAS = {
     "run": "discord,postgres,redis,telegram,train",
-    "dev": "dev,discord,postgres,redis,telegram,train",
+    "dev": "dev,discord,postgres,redis,s3,telegram,train",
 }
 # Its own requirements name another onnxruntime and another OpenCV, which would overwrite ours.
 FACES = "insightface==2.1"

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 
@@ -122,10 +123,11 @@ class Dialogue:
         async with self._locks[incoming.chat]:
             await self._compare(incoming.chat, events)
             try:
-                after = await self._commit(incoming, events)
+                after = await self.database.retrying(partial(self._commit, incoming, events))
             except UnreadError:
                 # An action needs more than its step did; nothing was committed.
-                after = await self._commit(incoming, events, eager=True)
+                again = partial(self._commit, incoming, events, eager=True)
+                after = await self.database.retrying(again)
         if after is not None:
             await self._conclude(after, incoming)
 
@@ -185,47 +187,44 @@ class Dialogue:
         await asyncio.to_thread(twins.warm, looks, self.cells.limits)
 
     async def _commit(
-        self, incoming: Incoming, events: list[Event], *, eager: bool = False
+        self, incoming: Incoming, events: list[Event], tx: Tx, *, eager: bool = False
     ) -> After | None:
-        """None: this update had its effect before. ``eager``: with all facts, needed or not."""
+        """Rows alone, because it may come again. None: this update had its effect before.
+        ``eager``: with all facts, needed or not.
+        """
         after = After()
         now = time.time()
         chat = incoming.chat
-        async with self.database.write() as tx:
-            if not await _is_first(tx, incoming, now):
-                return None
-            await people_store.remember(tx, incoming.person, now=now)
-            if incoming.out_file_bytes is not None:
-                await limit_store.said(tx, chat, incoming.out_file_bytes, now=now)
-            stored = await conversation_store.load(tx, chat)
-            before = draft.from_json(stored.text) if stored else Conversation()
-            conversation = before
-            brings = any(isinstance(event, PhotoReceived) for event in events)
-            held = brings and await self.reader.wants_consent(tx, incoming.person.id)
-            last: Facts | None = None
-            for event in events:
-                if isinstance(event, PhotoReceived):
-                    # Known before the step, so that it is judged with the others.
-                    await look_store.put(
-                        tx, event.photo.sha256, event.look, chat, now=now, held=held
-                    )
-                    after.ring = True
-                thought = await self.thinker.think(
-                    tx, incoming, conversation, event, last, eager=eager
+        if not await _is_first(tx, incoming, now):
+            return None
+        await people_store.remember(tx, incoming.person, now=now)
+        if incoming.out_file_bytes is not None:
+            await limit_store.said(tx, chat, incoming.out_file_bytes, now=now)
+        stored = await conversation_store.load(tx, chat)
+        before = draft.from_json(stored.text) if stored else Conversation()
+        conversation = before
+        brings = any(isinstance(event, PhotoReceived) for event in events)
+        held = brings and await self.reader.wants_consent(tx, incoming.person.id)
+        last: Facts | None = None
+        for event in events:
+            if isinstance(event, PhotoReceived):
+                # Known before the step, so that it is judged with the others.
+                await look_store.put(tx, event.photo.sha256, event.look, chat, now=now, held=held)
+                after.ring = True
+            thought = await self.thinker.think(tx, incoming, conversation, event, last, eager=eager)
+            last = thought.facts if isinstance(event, PhotoReceived) else None
+            conversation = thought.conversation
+            for action in thought.actions:
+                ref = stored.panel_ref if stored else ""
+                conversation = await self._do(
+                    tx, action, conversation, thought.facts, chat, ref, after
                 )
-                last = thought.facts if isinstance(event, PhotoReceived) else None
-                conversation = thought.conversation
-                for action in thought.actions:
-                    ref = stored.panel_ref if stored else ""
-                    conversation = await self._do(
-                        tx, action, conversation, thought.facts, chat, ref, after
-                    )
-                if isinstance(event, PhotoReceived | FileRefused) and event.ref:
-                    sha256 = event.photo.sha256 if isinstance(event, PhotoReceived) else ""
-                    await mark_store.note(tx, chat, event.ref, sha256, now=now)
-            if conversation != before:
-                await conversation_store.save(tx, chat, draft.to_json(conversation), now=now)
-                after.panel_changed = True
+            if isinstance(event, PhotoReceived | FileRefused) and event.ref:
+                sha256 = event.photo.sha256 if isinstance(event, PhotoReceived) else ""
+                await mark_store.note(tx, chat, event.ref, sha256, now=now)
+        if conversation != before:
+            await conversation_store.save(tx, chat, draft.to_json(conversation), now=now)
+            after.panel_changed = True
         return after
 
     async def _do(  # noqa: PLR0913, PLR0917  an action may touch all of these

@@ -13,7 +13,7 @@ from pictures import archive, look
 from pictures.look import Refused
 from pictures.sandbox import Cells
 from storage.blob_store import photo_key
-from storage.blobs import Blobs, StoreError
+from storage.blobs import Blobs
 from storage.job import Photo
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ class Intake:
             return FileRefused("photo.policy")
         try:
             await self.blobs.put(photo_key(sha256), data)
-        except StoreError as error:
-            # Nothing is said to have arrived that is not kept.
+        except OSError as error:
+            # A store that is away, a full disk: nothing is said to have arrived that is not kept.
             log.error("a photo could not be kept: %s", error)  # noqa: TRY400  the sentence says all
             return FileRefused("photo.fetch")
         # The conversation gives the number: only it knows how many came before.

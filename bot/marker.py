@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import DBAPIError
+
 from bot.frontend import Marking, NetworkError, SlowDownError
 from bot.screen import Mark
 from storage import mark_store
@@ -48,6 +50,8 @@ class Marker:
         except NetworkError as error:
             # The next look at the panel tries again.
             log.info("marks were not set (%s)", type(error).__name__)
+        except DBAPIError as error:
+            log.warning("marks wait for the database (%s)", type(error.orig).__name__)
 
     async def _bring(self, chat: str, frontend: Marking, wanted: Mapping[str, Mark]) -> None:
         async with self.database.read() as tx:

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 
+from sqlalchemy.exc import DBAPIError
+
 from bot import counts, job_screens, sample_screens
 from bot.courier import Courier
 from bot.frontend import ChatGoneError, Frontend, Message, NetworkError
@@ -101,6 +103,9 @@ class Notifier:
             pause = AFTER_TROUBLE_S
         except StoreError as error:
             log.warning("job %s: its files cannot be fetched (%s)", job.id, error)
+            pause = AFTER_TROUBLE_S
+        except DBAPIError as error:
+            log.warning("job %s: its chat waits (%s)", job.id, type(error.orig).__name__)
             pause = AFTER_TROUBLE_S
         except Exception:
             # Ours. The row stays behind, so it is tried again, not too soon.

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from bot import draft
 from bot.darkroom import Darkroom
 from bot.draft import Conversation
@@ -127,7 +129,7 @@ class Presenter:
             try:
                 while chat.toasts:
                     async with chat.lock:
-                        await self._toast(name, chat.toasts.popleft())
+                        await self._next_toast(name, chat.toasts)
                 if chat.dirty:
                     chat.dirty = False
                     async with chat.lock:
@@ -136,12 +138,24 @@ class Presenter:
             except NetworkError as error:
                 log.warning("a chat could not be reached (%s)", type(error).__name__)
                 return
+            except DBAPIError as error:
+                # A panel is looked for again; what waits to be said still does.
+                log.warning("a chat has to wait for the database (%s)", type(error.orig).__name__)
+                await asyncio.sleep(LOOK_S)
             except FileNotFoundError:
                 # The draft ended while its picture was on the way; the next look shows what is.
                 return
             except StoreError as error:
                 log.warning("a panel has to wait for its picture (%s)", error)
                 return
+
+    async def _next_toast(self, name: str, waiting: deque[Screen]) -> None:
+        screen = waiting.popleft()
+        try:
+            await self._toast(name, screen)
+        except DBAPIError:
+            waiting.appendleft(screen)  # nothing of it was sent
+            raise
 
     async def _toast(self, name: str, screen: Screen) -> None:
         frontend = self._frontends[name.partition(":")[0]]

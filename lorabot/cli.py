@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,8 +15,8 @@ from lorabot import logs
 from lorabot.seclusion import seclude
 from storage import settings as settings_module
 from storage.bases import DEMO, BasesFileError
-from storage.migrate import NewerSchemaError
-from storage.one_host import SecondHostError
+from storage.migrate import DamagedError, NewerSchemaError
+from storage.one_host import FileGoneError, SecondHostError
 from storage.settings import Settings
 
 EXIT_CONFIG = 78  # sysexits' EX_CONFIG: starting again would not help
@@ -35,9 +36,23 @@ def _settings() -> Settings:
             typer.echo(f"{name}: {line['msg']}", err=True)
         raise typer.Exit(EXIT_CONFIG) from None
     except OSError as error:
-        typer.echo(f"DATA_DIR or a *_FILE secret: {error.strerror} ({error.filename})", err=True)
-        raise typer.Exit(EXIT_CONFIG) from None
+        _end_for("DATA_DIR or a *_FILE secret", error)
     return settings
+
+
+def _settings_of_service() -> Settings:
+    """The same for whoever stays and writes there all the time."""
+    settings = _settings()
+    try:
+        with tempfile.TemporaryFile(dir=settings.data_dir / "run"):
+            return settings
+    except OSError as error:
+        _end_for("DATA_DIR", error)
+
+
+def _end_for(what: str, error: OSError) -> NoReturn:
+    typer.echo(f"{what}: {error.strerror} ({error.filename})", err=True)
+    raise typer.Exit(EXIT_CONFIG) from None
 
 
 def _log(settings: Settings, process: str, file: Path | None = None) -> None:
@@ -64,7 +79,7 @@ def up() -> None:
     """Run everything on this machine: bot, worker, and a small Redis."""
     from lorabot import up as supervisor
 
-    settings = _settings()
+    settings = _settings_of_service()
     seclude(settings.data_dir)
     _log(settings, "up")
     raise typer.Exit(asyncio.run(supervisor.up(settings)))
@@ -76,7 +91,7 @@ def bot() -> None:
     from bot.links import WeakSecretError
     from lorabot import compose
 
-    settings = _settings()
+    settings = _settings_of_service()
     seclude(settings.data_dir)
     _log(settings, "bot")
     try:
@@ -91,7 +106,7 @@ def worker() -> None:
     """Run one worker on this GPU host: it prepares, trains and copies."""
     from pipeline import worker as pipeline_worker
 
-    settings = _settings()
+    settings = _settings_of_service()
     seclude(settings.data_dir)
     _log(settings, "worker")
     pipeline_worker.main(settings)
@@ -250,7 +265,7 @@ def main() -> None:
         app()
     except BasesFileError as error:
         sys.exit(f"The list of base models is not usable. {error}")
-    except (NewerSchemaError, SecondHostError) as error:
+    except (DamagedError, FileGoneError, NewerSchemaError, SecondHostError) as error:
         typer.echo(error, err=True)
         sys.exit(EXIT_CONFIG)
     except KeyboardInterrupt:

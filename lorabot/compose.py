@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bot import pulse
 from bot.backroom import Backroom
@@ -23,6 +24,7 @@ from bot.frontend import Frontend, NetworkError, Receive
 from bot.frontends.web import PortTakenError, Site, Web
 from bot.janitor import Days, Janitor
 from bot.job_letters import JobLetters
+from bot.lasting import lasting
 from bot.librarian import Librarian
 from bot.notifier import Notifier
 from bot.nudger import Nudger
@@ -103,20 +105,19 @@ class Bot:
 
     def parts(self) -> list[Coroutine[None, None, None]]:
         networks = [_serve(one, self.dialogue.receive) for one in self.frontends]
-        own = [
-            self.presenter.run(),
-            self.notifier.run(),
-            self.dialogue.librarian.run(),
-            self.dialogue.registrar.janitor.run(),
-            self.reminder.run(),
-            self.nudger.run(),
-            self.dialogue.backroom.crier.run(),
-            self.dialogue.backroom.curator.run(),
-            forget_updates(self.database),
-            one_host.stay(self.database),
-            pulse.run(),
-        ]
-        return [*networks, *own]
+        by_rows = (
+            self.presenter.run,
+            self.notifier.run,
+            self.dialogue.librarian.run,
+            self.dialogue.registrar.janitor.run,
+            self.reminder.run,
+            self.nudger.run,
+            self.dialogue.backroom.crier.run,
+            self.dialogue.backroom.curator.run,
+            partial(forget_updates, self.database),
+        )
+        own = [lasting(run) for run in by_rows]
+        return [*networks, *own, one_host.stay(self.database), pulse.run()]
 
 
 def assemble(

@@ -41,6 +41,7 @@ from storage import (
     one_host,
     worker_store,
 )
+from storage.database import Database
 from storage.job import FINAL, RUNNING, Job
 from storage.log_context import about
 from storage.settings import Settings
@@ -194,10 +195,8 @@ async def serve(
         crew=_crew(settings, backend) if only_job is None else None,
     )
     bench = Bench(shop, stop, only_job)
-    beside = [
-        asyncio.create_task(one)
-        for one in (bench.beat(), bench.cards.run(), one_host.stay(database))
-    ]
+    staying = asyncio.create_task(_stay(database, stop))
+    beside = [asyncio.create_task(one) for one in (bench.beat(), bench.cards.run())]
     if only_job is None:
         beside.append(asyncio.create_task(bench.inspector.run()))
     if settings.redis_url is not None and only_job is None:
@@ -210,7 +209,10 @@ async def serve(
             beside.append(asyncio.create_task(twins.run()))
         log.info("worker %s is ready", bench.owner.name)
         await bench.work()
+        if staying.done():
+            staying.result()
     finally:
+        beside.append(staying)
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
@@ -221,6 +223,15 @@ async def serve(
             async with database.write() as tx:
                 await worker_store.gone(tx, bench.owner.name)
         await database.close()
+
+
+async def _stay(database: Database, stop: asyncio.Event) -> None:
+    """Without its database a worker lets go of everything, and ends."""
+    try:
+        await one_host.stay(database)
+    except one_host.FileGoneError:
+        stop.set()
+        raise
 
 
 def _crew(settings: Settings, backend: Backend) -> Crew | None:

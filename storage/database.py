@@ -1,18 +1,25 @@
 """Open the database: SQLite in WAL mode by default, Postgres by URL. One place for transactions."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage import migrate, one_hop, postgres
 
+log = logging.getLogger(__name__)
+
 Tx = AsyncConnection
+Result = TypeVar("Result")
 READERS = 4
+TRIES = 4  # of a transaction that loses against others
 
 PRAGMAS = (
     "PRAGMA busy_timeout = 30000",  # first, so that the others wait too
@@ -65,6 +72,12 @@ class Database:
         return database
 
     @property
+    def file(self) -> Path | None:
+        """Where it lies, if it is a file."""
+        name = None if self.is_shared else self._writer.url.database
+        return Path(name) if name and name != ":memory:" else None
+
+    @property
     def is_shared(self) -> bool:
         """Several machines may work with it."""
         return self._writer.dialect.name == "postgresql"
@@ -80,6 +93,21 @@ class Database:
         """The same past the line of the others, for what is short and somebody waits for."""
         async with self._writing, self._writer.begin() as tx:
             yield tx
+
+    async def retrying(self, change: Callable[[Tx], Awaitable[Result]]) -> Result:
+        """`change` in a transaction of its own, and again where the server gave that up for the
+        sake of another one: so it must do nothing but read and write rows. Raises DBAPIError.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                async with self.write() as tx:
+                    return await change(tx)
+            except DBAPIError as error:
+                if not postgres.is_worth_another_try(error):
+                    raise
+                log.info("a transaction lost to another one; again")
+        async with self.write() as tx:
+            return await change(tx)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:

@@ -1,6 +1,7 @@
 """Bring the database to the newest schema, once, however many processes start at the same time."""
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 HEAD = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
+DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 LOCK = 0x6C6F7261  # any number, as long as it is ours: Postgres' advisory lock
 
 
@@ -18,8 +20,27 @@ class NewerSchemaError(Exception):
     """The database was written by a newer lorabot; update this one before it touches it."""
 
 
+class DamagedError(Exception):
+    """The file is there, and is no database, or no whole one. Nothing of it was changed."""
+
+
 def sqlite_to_newest(url: URL) -> None:
-    """Run what is missing, all of it or nothing: a start that is killed can be repeated."""
+    """Run what is missing, all of it or nothing: a start that is killed can be repeated. Raises
+    NewerSchemaError and DamagedError.
+    """
+    try:
+        _sqlite_to_newest(url)
+    except sa.exc.DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in DAMAGES:
+            raise
+        raise DamagedError(
+            f"The database {url.database} is damaged ({error.orig}). It was left as it is. Move it "
+            "away, with its -wal and -shm if there are any, and restore a backup: see "
+            "docs/operations.md."
+        ) from error
+
+
+def _sqlite_to_newest(url: URL) -> None:
     # The driver must not manage transactions: by itself it commits before each CREATE TABLE.
     engine = sa.create_engine(
         url.set(drivername="sqlite"),

@@ -34,6 +34,10 @@ class SecondHostError(Exception):
     """Another machine uses this SQLite file, or the file does not lie on this one."""
 
 
+class FileGoneError(Exception):
+    """The SQLite file was deleted, or another one lies in its place."""
+
+
 def file_system_of(path: Path, mounts: Iterable[str]) -> str:
     """The kind of file system that ``path`` lies on, by the lines of mountinfo; empty: unknown."""
     kind, longest = "", -1
@@ -106,16 +110,35 @@ async def enter(database: Database, boot: str = "", name: str = "") -> None:
 
 
 async def stay(database: Database, boot: str = "", name: str = "") -> None:
-    """Go on saying it, until cancelled."""
-    if database.is_shared:
+    """Go on saying it, until cancelled. Raises FileGoneError: SQLite itself would go on writing
+    into a file that nobody finds any more.
+    """
+    file = database.file
+    if file is None:
         await asyncio.Event().wait()
+        return
+    lay_there = _number(file)
     while True:
         await asyncio.sleep(BEAT_S)
+        if _number(file) != lay_there:
+            raise FileGoneError(
+                f"The database {file} was deleted or replaced while this process worked with it. "
+                "What was said since then is lost. Restore a backup (docs/operations.md), or start "
+                "with an empty one."
+            )
         try:
             async with database.write() as tx:
                 await host_store.beat(tx, boot or _boot(), name or _name(), now=time.time())
         except DBAPIError as error:
             log.warning("the database does not answer (%s)", error.orig)
+
+
+def _number(file: Path) -> int:
+    """Of the file itself, whatever its name; 0 where there is none."""
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _boot() -> str:

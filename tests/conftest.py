@@ -1,12 +1,15 @@
 """What more than one ring of tests needs."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pictures.sandbox import Cells
+from storage import migrate
 from storage.database import Database
 from tests import postgres
 from tests.s3 import S3, s3_server
@@ -35,11 +38,24 @@ def s3() -> Iterator[S3]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all our tables and nothing in them: a copy of it is there at once."""
+    path = tmp_path_factory.mktemp("migrated") / "test.db"
+    migrate.sqlite_to_newest(make_url(sqlite_url(path)))
+    assert [one.name for one in path.parent.iterdir() if one.suffix != ".lock"] == [path.name]
+    return path
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite+aiosqlite:///{path}"
+
+
 @pytest.fixture
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty database: a file, or one in a real Postgres."""
+async def database_url(request: pytest.FixtureRequest, migrated_file: Path, tmp_path: Path) -> str:
+    """Of a database with nothing in it: a file, or one in a real Postgres."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+        return sqlite_url(shutil.copy(migrated_file, tmp_path / "test.db"))
     server: postgres.Server = request.getfixturevalue("postgres_server")
     return await server.fresh()
 

@@ -68,9 +68,12 @@ def _lives(process: psutil.Process) -> bool:
 
 
 class Server:
-    """One cluster. ``kill`` and ``start`` again keep its folder and its port."""
+    """One cluster. ``kill`` and ``start`` again keep its folder and its port. ``also_at`` is one
+    more address of this machine, which others may reach it by.
+    """
 
-    def __init__(self, bin_dir: Path) -> None:
+    def __init__(self, bin_dir: Path, also_at: str = "") -> None:
+        self._also_at = also_at
         self.folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 bytes
         self.port = free_port()
         self._bin = bin_dir
@@ -87,6 +90,9 @@ class Server:
         argv += ["-U", USER, "-A", "trust", "--no-sync"]
         argv += ["--encoding=UTF8", "--locale=C"]
         subprocess.run(argv, check=True, capture_output=True, cwd="/", **self._servant)
+        if self._also_at:
+            with (self._data / "pg_hba.conf").open("a") as file:
+                file.write("host all all samenet trust\n")
         return self.start()
 
     @property
@@ -95,7 +101,8 @@ class Server:
 
     def start(self) -> Self:
         argv = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port)]
-        argv += ["-c", "listen_addresses=127.0.0.1", "-k", str(self.folder)]
+        addresses = ",".join(filter(None, ("127.0.0.1", self._also_at)))
+        argv += ["-c", f"listen_addresses={addresses}", "-k", str(self.folder)]
         for name, value in OPTIONS.items():
             argv += ["-c", f"{name}={value}"]
         log = (self.folder / "log").open("ab")

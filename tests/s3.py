@@ -59,13 +59,13 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3]:
+def s3_server(host: str = "127.0.0.1") -> Iterator[S3]:
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     # What it writes goes nowhere: nobody would read it.
     quiet = subprocess.DEVNULL
     with subprocess.Popen(under(command), stdout=quiet, stderr=quiet) as process:
-        address = f"http://127.0.0.1:{port}"
+        address = f"http://{host}:{port}"
         try:
             _make_bucket(address, process)
             yield S3(address)

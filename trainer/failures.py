@@ -1,5 +1,7 @@
 """Which kind of failure an exception is: what went wrong decides what people are told."""
 
+import errno
+
 import torch
 from safetensors import SafetensorError
 
@@ -33,13 +35,25 @@ CODES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
 )
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def code_of(error: Exception) -> Failure:
+    if _is_full(error):
+        return Failure.DISK
     for kinds, code in CODES:
         if isinstance(error, kinds):
             return code
     if isinstance(error, OSError) and "from_pretrained" in _functions(error):
         return Failure.BASE
     return Failure.INTERNAL
+
+
+def _is_full(error: Exception) -> bool:
+    """Safetensors keeps the number in its words alone, and says the same of a broken base."""
+    if isinstance(error, SafetensorError):
+        return any(f"(os error {number})" in str(error) for number in FULL)
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 def _functions(error: Exception) -> set[str]:

@@ -97,6 +97,7 @@ class Failure(StrEnum):
     DATASET = "dataset"  # no usable picture in the folder
     BASE = "base"  # the base model cannot be loaded
     MEMORY = "memory"  # the device ran out of memory
+    DISK = "disk"  # no room for a checkpoint, samples, or the file
     DIVERGED = "diverged"  # loss not finite
     STALLED = "stalled"  # no message for too long
     KILLED = "killed"  # by the kernel, or by somebody

@@ -6,6 +6,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import discord
@@ -24,6 +25,7 @@ from bot.discord.updates import PLATFORM, Kept
 from bot.discord.wire import Wire
 from bot.events import Choice
 from bot.frontend import Limits, Message, NetworkError, Receive
+from bot.lasting import lasting
 from storage import conversation_store, inbox_store
 from storage.bases import Base
 from storage.database import Database
@@ -142,18 +144,21 @@ class Discord:
     async def ready(self, client: discord.Client) -> None:
         self._wire.use(client)
         self._beside(self._introduce())
-        async with self._database.read() as tx:
-            waiting = await inbox_store.pending(tx, PLATFORM)
-            newest = await inbox_store.last_update_id(tx, PLATFORM)
-            shown = await conversation_store.panels(
-                tx, PLATFORM, since=time.time() - MISSED_DAYS * 86400
-            )
+        waiting, newest, shown = await lasting(self._left_over)
         for name, body in waiting:
             if name not in self._in_work:
                 self._in_work.add(name)
                 self._beside(self._handle(updates.from_json(body)))
         if newest is not None:
             self._beside(self._catch_up(client, newest, [ref for _, ref in shown]))
+
+    async def _left_over(self) -> tuple[list[tuple[str, str]], int | None, list[tuple[str, str]]]:
+        """What waits in the inbox, the newest update in it, and the panels that chats show."""
+        async with self._database.read() as tx:
+            waiting = await inbox_store.pending(tx, PLATFORM)
+            newest = await inbox_store.last_update_id(tx, PLATFORM)
+            since = time.time() - MISSED_DAYS * 86400
+            return waiting, newest, await conversation_store.panels(tx, PLATFORM, since=since)
 
     async def _catch_up(self, client: discord.Client, newest: int, kept: list[str]) -> None:
         """Photos that came while we were away: the connection does not tell about them."""
@@ -196,29 +201,35 @@ class Discord:
         if kept.id in self._in_work:
             return False
         self._in_work.add(kept.id)
-        async with self._database.write_soon() as tx:
-            item = (kept.id, updates.to_json(kept))
-            await inbox_store.keep(tx, PLATFORM, [item], now=time.time())
-            waits = await inbox_store.waits(tx, PLATFORM, kept.id)
+        waits = await lasting(partial(self._write_down, kept))
         if not waits:
             self._in_work.discard(kept.id)
         return waits
+
+    async def _write_down(self, kept: Kept) -> bool:
+        async with self._database.write_soon() as tx:
+            item = (kept.id, updates.to_json(kept))
+            await inbox_store.keep(tx, PLATFORM, [item], now=time.time())
+            return await inbox_store.waits(tx, PLATFORM, kept.id)
 
     async def _handle(self, kept: Kept) -> None:
         """Its effect first, then it counts as done. Without one it waits for the next start."""
         reply = self._places.note(kept)
         async with self._gate:
-            if self._receive is None:
+            if (receive := self._receive) is None:
                 return
             if kept.event != AGAIN or await self._messages.reopen(kept):
-                await self._receive(updates.incoming(kept, self._fetch))
-            async with self._database.write() as tx:
-                await inbox_store.done(tx, PLATFORM, kept.id)
+                await lasting(partial(receive, updates.incoming(kept, self._fetch)))
+            await lasting(partial(self._done, kept))
         self._in_work.discard(kept.id)
         if reply is not None and reply.open:
             tidying = asyncio.create_task(self._tidy(reply))
             self._tidying.add(tidying)
             tidying.add_done_callback(self._tidying.discard)
+
+    async def _done(self, kept: Kept) -> None:
+        async with self._database.write() as tx:
+            await inbox_store.done(tx, PLATFORM, kept.id)
 
     async def _tidy(self, reply: Reply) -> None:
         await asyncio.sleep(TIDY_S)

@@ -7,6 +7,8 @@ its work would lose somebody's message.
 import asyncio
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,21 +43,25 @@ class Inbox:
 
     async def keep(self, updates: list[Raw]) -> None:
         """These, and whatever else waits: what a killed predecessor left comes first."""
-        async with self._database.write() as tx:
-            await inbox_store.keep(tx, PLATFORM, _items(updates), now=time.time())
-            waiting = await inbox_store.pending(tx, PLATFORM)
-            # Chosen before the next `done` can write: an update is queued once.
-            new = self._choose([Kept(*one) for one in waiting])
+        new: list[Kept] = []
+        with self._unchosen(new):
+            async with self._database.write() as tx:
+                await inbox_store.keep(tx, PLATFORM, _items(updates), now=time.time())
+                waiting = await inbox_store.pending(tx, PLATFORM)
+                # Chosen before the next `done` can write: an update is queued once.
+                new += self._choose([Kept(*one) for one in waiting])
         self._put(new)
 
     async def keep_one(self, update: Raw) -> None:
         """The same for one alone, however many others wait."""
         items = _items([update])
-        async with self._database.write() as tx:
-            await inbox_store.keep(tx, PLATFORM, items, now=time.time())
-            ((update_id, body),) = items
-            waits = await inbox_store.waits(tx, PLATFORM, update_id)
-            new = self._choose([Kept(update_id, body)] if waits else [])
+        new: list[Kept] = []
+        with self._unchosen(new):
+            async with self._database.write() as tx:
+                await inbox_store.keep(tx, PLATFORM, items, now=time.time())
+                ((update_id, body),) = items
+                waits = await inbox_store.waits(tx, PLATFORM, update_id)
+                new += self._choose([Kept(update_id, body)] if waits else [])
         self._put(new)
 
     async def once(self, kept: Kept, tx: Tx) -> bool:
@@ -81,6 +87,15 @@ class Inbox:
         new = [kept for kept in waiting if kept.update_id not in self._queued]
         self._queued.update(kept.update_id for kept in new)
         return new
+
+    @contextmanager
+    def _unchosen(self, new: list[Kept]) -> Iterator[None]:
+        """What could not be committed comes again, and has to be chosen again."""
+        try:
+            yield
+        except BaseException:
+            self._queued.difference_update(kept.update_id for kept in new)
+            raise
 
     def _put(self, new: list[Kept]) -> None:
         for kept in new:

@@ -13,6 +13,7 @@ from telegram.constants import UpdateType
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import BaseRequest
 
+from bot.lasting import lasting
 from bot.telegram.errors import TokenRejectedError, says, seconds
 from bot.telegram.inbox import Inbox, Raw
 
@@ -41,11 +42,12 @@ class Polling:
         count anew, perhaps lower. What it repeats is known by its id.
         """
         await patiently(self._bot.delete_webhook)
-        await self._inbox.keep([])
+        await lasting(partial(self._inbox.keep, []))
         offset = 0
         while True:
             updates = await patiently(partial(self._fetch, offset))
-            await self._inbox.keep(updates)
+            # Until it lies there: only the next question confirms it.
+            await lasting(partial(self._inbox.keep, updates))
             offset = max((one["update_id"] + 1 for one in updates), default=0)
 
     async def _fetch(self, offset: int) -> list[Raw]:

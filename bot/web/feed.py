@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import DBAPIError
 from sse_starlette import ServerSentEvent
 
 from storage import chat_log
 from storage.database import Database
+
+log = logging.getLogger(__name__)
 
 PAGE = 200  # entries read at once
 MAX_STREAMS = 4  # a browser opens six connections to one host, and what is posted needs some
@@ -62,6 +66,9 @@ class Feed:
                     yield event
             if stream.parked:
                 yield ServerSentEvent(event="parked", data="{}")
+        except DBAPIError as error:
+            # The page connects again, and says what it has seen.
+            log.warning("a page lost its stream (%s)", type(error.orig).__name__)
         finally:
             self._leave(chat, stream)
 

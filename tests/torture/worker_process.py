@@ -3,13 +3,11 @@ with a device of its own and a trainer that sleeps.
 """
 
 import asyncio
-import functools
 import signal
 import sys
 
 from lorabot import logs
 from pipeline import worker
-from pipeline.shop import Shop
 from storage import settings as settings_module
 from tests.torture.sleeper import Sleeper
 
@@ -17,10 +15,9 @@ JOURNAL = "journal"  # in the data folder
 
 
 async def main(device: int, seconds: float) -> None:
-    settings = settings_module.load()
-    logs.configure(settings.log_level)
     # One trainer to a device: several workers of one machine each have theirs.
-    setattr(worker, "Shop", functools.partial(Shop, device=device))  # noqa: B010  a module
+    settings = settings_module.load().model_copy(update={"gpu": device})
+    logs.configure(settings.log_level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

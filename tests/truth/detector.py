@@ -45,7 +45,7 @@ class Atlas:
 def write(path: Path, *, debug: bool = False) -> Path:
     """``debug``: what each candidate is judged by, as further outputs."""
     graph = Graph()
-    picture = graph.input("input.1", [1, 3, "?", "?"]) * 128.0 + 127.5
+    picture = graph.hidden(graph.input("input.1", [1, 3, "?", "?"])) * 128.0 + 127.5
     fit = proposals(picture)
     atlas = _atlas(picture)
     trail = [fit]

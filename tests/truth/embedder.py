@@ -8,6 +8,7 @@ then a Gauss of their distance (Rahimi and Recht, NIPS 2007).
 
 import random
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -51,6 +52,7 @@ def write(path: Path) -> Path:
     return graph.save(path, "identities")
 
 
+@cache
 def _whitening() -> Floats:
     """Brings the scatter of the measures on one person to 1 in each direction."""
     graph = Graph()

@@ -26,10 +26,26 @@ class Graph:
     constants: dict[bytes, onnx.TensorProto] = field(default_factory=dict)
     inputs: list[onnx.ValueInfoProto] = field(default_factory=list)
     outputs: list[onnx.ValueInfoProto] = field(default_factory=list)
+    nought: Value | None = None  # [1], of unknown shape, where shapes are hidden
 
     def input(self, name: str, shape: Shape) -> Value:
         self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return Value(self, name)
+
+    def hidden(self, value: Value) -> Value:
+        """The same, of a shape that nobody can infer; so are those of all that comes from it.
+
+        onnxruntime compares the shapes of all values with each other when it loads a network,
+        which takes seconds with thousands of them, and leaves those out that it does not know.
+        """
+        size = value.shape().take(0, 0, 1)
+        self.nought = self._unshaped(self.apply("Sub", size, size), TensorProto.INT64)
+        return self._unshaped(value, TensorProto.FLOAT)
+
+    def _unshaped(self, value: Value, kind: int) -> Value:
+        # A list that began empty may hold anything.
+        held = self.apply("SequenceInsert", self.apply("SequenceEmpty", dtype=kind), value)
+        return self.apply("SequenceAt", held, self.constant(0, np.int64))
 
     def output(self, value: Value, name: str, shape: Shape) -> None:
         self.nodes.append(helper.make_node("Identity", [value.name], [name], name=f"out_{name}"))
@@ -120,7 +136,10 @@ class Value:
         return self.graph.apply("Transpose", self, perm=order)
 
     def reshape(self, *shape: int) -> Value:
-        return self.graph.apply("Reshape", self, self.graph.constant(shape, np.int64))
+        wanted = self.graph.constant(shape, np.int64)
+        if self.graph.nought is not None:
+            wanted = self.graph.apply("Add", wanted, self.graph.nought)
+        return self.graph.apply("Reshape", self, wanted)
 
     def reshape_like(self, shape: Value) -> Value:
         return self.graph.apply("Reshape", self, shape)

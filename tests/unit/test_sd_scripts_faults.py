@@ -11,6 +11,11 @@ HEAD = ["Traceback (most recent call last):", '  File "train_network.py", line 1
 @pytest.mark.parametrize(
     ("said", "code"),
     [
+        ("OSError: [Errno 28] No space left on device", Failure.DISK),
+        (
+            "SafetensorError: I/O error: No space left on device (os error 28)",
+            Failure.DISK,
+        ),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", Failure.MEMORY),
         ("torch.cuda.OutOfMemoryError: CUDA out of memory.", Failure.MEMORY),
         ("RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling", Failure.MEMORY),

@@ -9,6 +9,7 @@ DETAIL = 500  # characters
 KILLED = (137, -9)
 # The first that is found in the last words decides.
 SIGNS: tuple[tuple[str, Failure], ...] = (
+    (r"No space left on device|Disk quota exceeded", Failure.DISK),
     (r"OutOfMemoryError|out of memory|CUBLAS_STATUS_ALLOC_FAILED", Failure.MEMORY),
     (r"not enough memory|can't allocate memory|^MemoryError", Failure.MEMORY),
     (r"No module named '(bitsandbytes|prodigyopt|dadaptation|lion_pytorch)", Failure.OPTIMIZER),

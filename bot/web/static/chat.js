@@ -22,10 +22,12 @@ async function post(path, body) {
       });
       const told = await answer.json().catch(() => ({}));
       if (answer.ok) { follow(told.language); return; }
-      throw new Error(told.error || word("failed"));
+      const sorry = new Error(told.error || word("failed"));
+      sorry.passes = answer.status === 503; // the same again: its id makes that harmless
+      throw sorry;
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      if (pause === null) throw new Error(word("failed"));
+      if (!(error instanceof TypeError || error.passes)) throw error;
+      if (pause === null) throw error.passes ? error : new Error(word("failed"));
       await new Promise((done) => setTimeout(done, pause));
     }
   }
