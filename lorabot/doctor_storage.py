@@ -130,23 +130,14 @@ async def redis(settings: Settings) -> Finding:
             return Finding("redis", Health.OK, f"built in ({binary.name})")
         fix = "jobs start a second or two later; REDIS_URL or valkey-server would help"
         return Finding("redis", Health.WARN, "none", fix)
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
+    from storage import doorbell
 
-    client = Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=PROBE_S,
-        socket_connect_timeout=PROBE_S,
-    )
-    try:
-        await client.ping()
-        began = time.perf_counter()
-        await client.ping()
-    except (RedisError, OSError) as error:
-        return Finding("redis", Health.FAIL, type(error).__name__, "check REDIS_URL")
-    finally:
-        await client.aclose()
-    return Finding("redis", Health.OK, f"{(time.perf_counter() - began) * 1000:.1f} ms")
+    url = settings.redis_url.get_secret_value()
+    began = time.perf_counter()
+    if fault := await doorbell.fault(url, PROBE_S):
+        return Finding("redis", Health.FAIL, fault, "check REDIS_URL")
+    took = f"{(time.perf_counter() - began) * 1000:.1f} ms"
+    return Finding("redis", Health.OK, f"{took}, TLS" if url.startswith("rediss://") else took)
 
 
 async def store(settings: Settings) -> Finding:

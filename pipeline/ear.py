@@ -23,7 +23,15 @@ async def listen(url: str, rung: Callable[[], None]) -> None:
     async def ring(_: dict[Any, Any]) -> None:
         rung()
 
+    told = ""
     while True:
+        said = await doorbell.fault(url)
+        if said and said != told:
+            log.warning("the doorbell is out of order: %s; jobs are looked for without it", said)
+        told = said
+        if said:
+            await asyncio.sleep(REDIS_PAUSE_S)
+            continue
         ear = Worker(
             functions=[func(ring, name=doorbell.RING, keep_result=0, max_tries=1)],  # type: ignore[arg-type]  # it is a coroutine function
             queue_name=doorbell.QUEUE,

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.web import metrics
 from bot.web.guard import hostname, is_outside
 from bot.web.visitors import Visitors
-from storage import access_store, gauge_store
+from storage import access_store, doorbell, gauge_store
 from storage.database import Database, Tx
 
 WORKER_S = 60.0  # a worker that was seen within is there
@@ -116,7 +116,11 @@ class Health:
     async def _redis(self) -> bool:
         if not self.operations.redis_url:
             return True
-        client = Redis.from_url(self.operations.redis_url, socket_timeout=ANSWER_S)
+        client = Redis.from_url(
+            self.operations.redis_url,
+            socket_timeout=ANSWER_S,
+            **doorbell.options(self.operations.redis_url),
+        )
         try:
             return bool(await client.ping())
         finally:

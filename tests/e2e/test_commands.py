@@ -6,6 +6,7 @@ import os
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.drawn import photo, photos
 from tests.service import Service
 
 pytestmark = pytest.mark.timeout(300)
+more = partial(pytest.param, marks=pytest.mark.long)
 
 
 @dataclass
@@ -89,10 +91,10 @@ async def test_train_takes_a_zip(shell: Shell, folder: Path, tmp_path: Path) -> 
     ("words", "said"),
     [
         (("nowhere", "--name", "mochi"), "no folder or ZIP"),
-        (("photos", "--name", "a b"), "2-32 letters"),
+        more(("photos", "--name", "a b"), "2-32 letters"),
         (("photos", "--name", "mochi", "--base", "sdxl"), "not installed here; there is: demo"),
-        (("photos", "--name", "mochi", "--kind", "ghost"), "person, character, style, thing"),
-        (("photos", "--name", "mochi", "--trigger", "no spaces"), "trigger word"),
+        more(("photos", "--name", "mochi", "--kind", "ghost"), "person, character, style, thing"),
+        more(("photos", "--name", "mochi", "--trigger", "no spaces"), "trigger word"),
     ],
 )
 async def test_a_wrong_order_is_explained(

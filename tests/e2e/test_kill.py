@@ -119,6 +119,7 @@ async def test_a_kill_in_the_middle_of_training_ends_with_one_lora(
         await check_end(service, person, "mochi")
 
 
+@pytest.mark.long
 async def test_blow_upon_blow_still_ends_with_one_lora(service: Service) -> None:
     async with WebPerson(service.address) as person:
         await order(person, "mochi")
@@ -153,6 +154,7 @@ async def test_the_bot_killed_in_mid_conversation_goes_on_where_it_was(service: 
         await person.until(lambda: person.button("mochix"))
 
 
+@pytest.mark.long
 async def test_terminate_is_as_good_as_ctrl_c(service: Service) -> None:
     assert service.process is not None
     service.process.send_signal(signal.SIGTERM)

@@ -126,7 +126,14 @@ def test_a_folder_that_is_not_ours_is_left_alone(
     assert len(list(folder.iterdir())) == 5
 
 
-@pytest.mark.parametrize("wrong", [["--kind", "car"], ["--resolution", "513"], ["--style", "x"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--kind", "car"],
+        pytest.param(["--resolution", "513"], marks=pytest.mark.long),
+        pytest.param(["--style", "x"], marks=pytest.mark.long),
+    ],
+)
 def test_a_wrong_order_is_one_sentence(folder: Path, prepare: Prepare, wrong: list[str]) -> None:
     done = prepare(*wrong)
     assert done.returncode == 2

@@ -87,9 +87,9 @@ async def check_end(host: Host, job: Job) -> None:
 
 FAULTS = [
     (Fault.BUSY, "photos", "answers 503"),
-    (Fault.FORBIDDEN, "photos", "refuses our key"),
+    pytest.param(Fault.FORBIDDEN, "photos", "refuses our key", marks=pytest.mark.long),
     (Fault.RESET, "PUT.*artifacts", "does not answer"),
-    (Fault.CUT_UP, "PUT.*artifacts", "does not answer"),
+    pytest.param(Fault.CUT_UP, "PUT.*artifacts", "does not answer", marks=pytest.mark.long),
 ]
 
 
@@ -182,6 +182,7 @@ async def running(*command: str, **settings: str) -> AsyncIterator[asyncio.subpr
         await one.communicate()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_bot_and_worker_on_two_hosts_share_a_database_and_a_bucket_alone(
     postgres_server: postgres.Server, s3: S3, tmp_path: Path
