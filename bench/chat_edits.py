@@ -25,7 +25,7 @@ from storage.job import Artifact, JobState
 from storage.people_store import Person, remember
 from tests.bot_api import BotApi
 from tests.bot_api.adapter import start_process as start_telegram
-from tests.bot_api.methods import Call
+from tests.bot_api.call import Call
 from tests.jobs import make_job
 from tests.stand_in_trainer import lora
 from trainer.run import Phase, Progress

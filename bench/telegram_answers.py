@@ -18,7 +18,7 @@ from typing import Any
 from bench.machine import write
 from tests.bot_api import BotApi, Person
 from tests.bot_api.adapter import start_process
-from tests.bot_api.methods import Call
+from tests.bot_api.call import Call
 from tests.drawn import photos
 
 PHOTOS = 9

@@ -1,45 +1,24 @@
 """The methods of the Bot API, each as its document describes it."""
 
-import io
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
-from PIL import Image
 from telegram.constants import ReactionEmoji
 
 from tests.bot_api import entities
 from tests.bot_api.bringer import Bringer, check_address, check_secret
+from tests.bot_api.call import Call
 from tests.bot_api.chats import BOT, Chat, Chats
 from tests.bot_api.feed import Feed
 from tests.bot_api.files import Files
+from tests.bot_api.media import add_small, media_of
 from tests.bot_api.refusals import RefusedError, bad_request
 from tests.bot_api.shown import Json, Shown, check_caption, check_text, rows_of
 
-PHOTO_BYTES = 10 << 20
-SMALL_BYTES, SMALL_SIDE = 200_000, 320
 POLL_S = 50.0
 EMOJI = frozenset(str(one.value) for one in ReactionEmoji)
-
-Upload = tuple[str, bytes]  # name, content
-
-
-@dataclass(frozen=True)
-class Call:
-    """``values`` are decoded; ``uploads`` by the name of their field."""
-
-    values: Mapping[str, object]
-    uploads: Mapping[str, Upload]
-
-    def text(self, name: str) -> str:
-        return str(self.values.get(name, ""))
-
-    def number(self, name: str, default: int = 0) -> int:
-        return int(float(str(self.values.get(name, default))))
-
-    def flag(self, name: str) -> bool:
-        return str(self.values.get(name, "")).lower() == "true"
 
 
 @dataclass
@@ -196,13 +175,13 @@ class Methods:
 
     async def send_document(self, call: Call) -> Json:
         chat = self.chats.writable(call.values.get("chat_id"))
-        media = self._media("document", call.text("document") or "attach://document", call)
-        self._add_small(media, call.text("thumbnail") or "attach://thumbnail", call)
+        media = media_of(self.files, "document", call.text("document") or "attach://document", call)
+        add_small(self.files, media, call.text("thumbnail") or "attach://thumbnail", call)
         return await self._show_media(chat, call, media)
 
     async def send_photo(self, call: Call) -> Json:
         chat = self.chats.writable(call.values.get("chat_id"))
-        media = self._media("photo", call.text("photo") or "attach://photo", call)
+        media = media_of(self.files, "photo", call.text("photo") or "attach://photo", call)
         return await self._show_media(chat, call, media)
 
     async def send_media_group(self, call: Call) -> list[Json]:
@@ -212,7 +191,7 @@ class Methods:
             raise bad_request("expected 2-10 media")
         shown = []
         for one in items:
-            media = self._media(str(one["type"]), str(one["media"]), call)
+            media = media_of(self.files, str(one["type"]), str(one["media"]), call)
             parts = Call({**call.values, **one}, call.uploads)
             shown.append(await self._show_media(chat, parts, media))
         return shown
@@ -242,8 +221,8 @@ class Methods:
         given = call.values.get("media")
         if not isinstance(given, dict):
             raise bad_request("can't parse media")
-        media, data = self._media(str(given["type"]), str(given["media"]), call)
-        self._add_small((media, data), str(given.get("thumbnail", "")), call)
+        media, data = media_of(self.files, str(given["type"]), str(given["media"]), call)
+        add_small(self.files, (media, data), str(given.get("thumbnail", "")), call)
         text, spans = entities.parse(
             str(given.get("caption", "")), str(given.get("parse_mode", ""))
         )
@@ -270,45 +249,6 @@ class Methods:
     def _editable(self, call: Call) -> tuple[Chat, Shown]:
         chat = self.chats.writable(call.values.get("chat_id"))
         return chat, self.chats.editable(chat, call.values.get("message_id"))
-
-    def _media(self, kind: str, source: str, call: Call) -> tuple[Json, bytes]:
-        """A file of this call (``attach://field``) or one that the server has already."""
-        if source.startswith("attach://"):
-            field_name = source.removeprefix("attach://")
-            if field_name not in call.uploads:
-                raise bad_request(f"there is no file {field_name} in the request")
-            name, data = call.uploads[field_name]
-            if not data:
-                raise bad_request("file must be non-empty")
-            held = self.files.hold(data, name, f"{kind}s")
-        elif source.startswith("file://"):
-            name, data = self.files.read(source)
-            held = self.files.hold(data, name, f"{kind}s")
-        else:
-            held = self.files.find(source)
-            name = held.path
-        size = len(held.data)
-        common: Json = {"file_id": held.file_id, "file_unique_id": held.path, "file_size": size}
-        if kind == "photo":
-            if size > PHOTO_BYTES:
-                raise bad_request("PHOTO_INVALID_DIMENSIONS")
-            return {"photo": [common | {"width": 512, "height": 512}]}, held.data
-        return {"document": common | {"file_name": name}}, held.data
-
-    def _add_small(self, media: tuple[Json, bytes], source: str, call: Call) -> None:
-        """A document's thumbnail comes with the document, and is small; otherwise it is ignored."""
-        document = media[0].get("document")
-        _, data = call.uploads.get(source.removeprefix("attach://"), ("", b""))
-        if not isinstance(document, dict) or not data or len(data) >= SMALL_BYTES:
-            return
-        with Image.open(io.BytesIO(data)) as image:
-            if image.format == "JPEG" and max(image.size) <= SMALL_SIDE:
-                size = {"width": image.width, "height": image.height}
-                held = self.files.hold(data, "small.jpg", "thumbnails")
-                document["thumbnail"] = size | {
-                    "file_id": held.file_id,
-                    "file_unique_id": held.path,
-                }
 
     async def _show_media(self, chat: Chat, call: Call, media: tuple[Json, bytes]) -> Json:
         text, spans = entities.parse(call.text("caption"), call.text("parse_mode"))

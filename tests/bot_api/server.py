@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.bot_api.call import Call, Upload
 from tests.bot_api.chats import BOT, Chat, Chats
 from tests.bot_api.feed import Feed
 from tests.bot_api.files import Files
-from tests.bot_api.methods import Call, Methods, Upload
+from tests.bot_api.methods import Methods
 from tests.bot_api.people import Group, Person
 from tests.bot_api.refusals import RefusedError, flood
 

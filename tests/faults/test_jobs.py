@@ -95,7 +95,7 @@ async def test_ten_terminated_workers_use_no_attempt(place: Place, workers: Kill
 
 
 async def test_a_job_that_waited_for_days_is_trained_with_all_its_photos(place: Place) -> None:
-    """The worker's sweeps pass it by; of the bot's own sweeps see test_deleted."""
+    """The worker's sweeps pass it by; of the bot's own see test_chat."""
     job = await place.order(photos(8))
     long_ago = time.time() - 40 * DAY_S
     async with place.database.write() as tx:

@@ -81,12 +81,14 @@ async def test_the_bot_stays_and_takes_what_came_while_the_database_was_away(
         await process.wait()
 
 
-REFUSE_COMMITS = (
-    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-    " 'BEGIN RAISE EXCEPTION ''no room''; END'",
-    "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED"
-    " FOR EACH ROW EXECUTE FUNCTION refuse()",
-)
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+AS 'BEGIN RAISE EXCEPTION ''no room''; END'
+"""
+AT_COMMIT = """
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
 
 
 @pytest.mark.parametrize("way", ["fetched", "brought"])
@@ -102,7 +104,7 @@ async def test_an_update_whose_commit_failed_is_handled_when_it_comes_again(
         await (inbox.keep([update]) if way == "fetched" else inbox.keep_one(update))
 
     async with database.write() as tx:
-        for statement in REFUSE_COMMITS:
+        for statement in (REFUSE, AT_COMMIT):
             await tx.execute(sa.text(statement))
     with pytest.raises(DBAPIError, match="no room"):
         await comes()

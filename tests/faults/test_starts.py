@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -63,6 +64,33 @@ async def test_with_a_damaged_database_everything_ends_with_a_sentence(
     assert path.read_bytes() == data
 
 
+HOLD = """
+import pathlib, sys
+from lorabot.up import only_one
+with only_one(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+async def test_a_folder_that_somebody_runs_on_is_refused(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "data" / "run").mkdir(parents=True)
+    first = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLD, str(tmp_path / "data")),
+        cwd=Path(__file__).parents[2],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert first.stdout is not None
+    assert await first.stdout.readline() == b"held\n"
+    code, said = await shell.run("up")
+    await first.communicate(b"")
+    assert code == 1, said
+    assert "already runs" in said
+    assert not (tmp_path / "data" / "lorabot.db").exists()
+
+
+@pytest.mark.long
 async def test_a_second_start_on_the_same_folder_is_refused_and_harms_nothing(
     tmp_path: Path,
 ) -> None:
