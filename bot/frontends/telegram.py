@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Collection, Coroutine
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,8 +36,9 @@ from storage.database import Database
 log = logging.getLogger(__name__)
 
 API_URL = "https://api.telegram.org"
-AT_ONCE = 16  # updates; more of them only wait for connections
-CONNECTIONS = 3 * AT_ONCE  # downloads, beside them sends, edits and answers
+AT_ONCE = 256  # updates: whoever presses a button must not wait behind other people's photos
+FILES_AT_ONCE = 16  # of them with files; more of these only wait for connections
+CONNECTIONS = 3 * FILES_AT_ONCE  # downloads, beside them sends, edits and answers
 STOP_S = 5.0  # what updates in work get to finish when the bot stops
 LOCAL_BYTES = 2_000_000_000
 
@@ -97,6 +98,7 @@ class Telegram:
             self._source = Bringing(self._bot, self._inbox, webhook)
         self._menus = Menus(self._bot, database, admins)
         self._receive: Receive | None = None
+        self._fetching = asyncio.Semaphore(FILES_AT_ONCE)
         self._working: set[asyncio.Task[None]] = set()
 
     async def send(self, chat: str, message: Message, *, key: str) -> str:  # noqa: ARG002
@@ -166,7 +168,8 @@ class Telegram:
             await self._point_to_private(update, asked)
         incoming = translate(update, self._bot.username, self._fetch)
         if incoming is not None:
-            await receive(replace(incoming, once=partial(self._inbox.once, kept)))
+            async with self._fetching if incoming.attachments else nullcontext():
+                await receive(replace(incoming, once=partial(self._inbox.once, kept)))
         await self._inbox.done(kept)
 
     async def _fetch(self, file_id: str) -> bytes:

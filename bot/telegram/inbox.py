@@ -42,10 +42,12 @@ class Inbox:
         self._settled: set[str] = set()
 
     async def keep(self, updates: list[Raw]) -> None:
-        """These, and whatever else waits: what a killed predecessor left comes first."""
+        """These, and whatever else waits: what a killed predecessor left comes first. Past the line
+        of other writes: the network, and whoever pressed a button, waits for this one.
+        """
         new: list[Kept] = []
         with self._unchosen(new):
-            async with self._database.write() as tx:
+            async with self._database.write_soon() as tx:
                 await inbox_store.keep(tx, PLATFORM, _items(updates), now=time.time())
                 waiting = await inbox_store.pending(tx, PLATFORM)
                 # Chosen before the next `done` can write: an update is queued once.
@@ -57,7 +59,7 @@ class Inbox:
         items = _items([update])
         new: list[Kept] = []
         with self._unchosen(new):
-            async with self._database.write() as tx:
+            async with self._database.write_soon() as tx:
                 await inbox_store.keep(tx, PLATFORM, items, now=time.time())
                 ((update_id, body),) = items
                 waits = await inbox_store.waits(tx, PLATFORM, update_id)

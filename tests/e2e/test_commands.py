@@ -118,6 +118,7 @@ async def test_too_few_photos_are_explained_one_by_one(shell: Shell, tmp_path: P
     assert "it takes 8 to 25" in said
 
 
+@pytest.mark.long
 async def test_a_pipe_can_chat_from_hello_to_the_file(shell: Shell, folder: Path) -> None:
     tiny_base.lay(shell.folder / "data")
     typed = f"/train\n2\nmochi\n1\n{folder}/*.png\n1\n1\n"

@@ -104,7 +104,7 @@ async def blow_everything(service: Service) -> None:
         blow_worker,
         pytest.param(blow_bot, marks=pytest.mark.long),
         pytest.param(blow_redis, marks=pytest.mark.long),
-        blow_everything,
+        pytest.param(blow_everything, marks=pytest.mark.long),
     ],
     ids=lambda one: one.__name__,
 )
@@ -131,6 +131,7 @@ async def test_blow_upon_blow_still_ends_with_one_lora(service: Service) -> None
         await check_end(service, person, "mochi")
 
 
+@pytest.mark.long
 async def test_ctrl_c_stops_everything_and_the_next_start_goes_on(service: Service) -> None:
     async with WebPerson(service.address) as person:
         await order(person, "mochi")

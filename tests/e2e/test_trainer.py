@@ -138,8 +138,15 @@ def test_metadata_hold_what_tools_read_and_nothing_of_the_people(
     assert "ss_tag_frequency" not in metadata
 
 
-@pytest.mark.parametrize("targets", ["attention", "all"])
-@pytest.mark.parametrize("text_encoder_lr", [0.0, 1e-3])
+@pytest.mark.parametrize(
+    ("targets", "text_encoder_lr"),
+    [
+        ("all", 1e-3),
+        ("attention", 0.0),
+        pytest.param("attention", 1e-3, marks=pytest.mark.long),
+        pytest.param("all", 0.0, marks=pytest.mark.long),
+    ],
+)
 def test_the_file_does_in_diffusers_what_it_did_in_training(
     base: Path, pictures: Path, tmp_path: Path, targets: str, text_encoder_lr: float
 ) -> None:
@@ -207,6 +214,7 @@ def test_a_run_stopped_by_sigterm_goes_on_to_the_same_bits(
     assert same_tensors(whole.output, parted.output)
 
 
+@pytest.mark.long
 def test_a_run_killed_after_a_checkpoint_goes_on_to_the_same_bits(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:

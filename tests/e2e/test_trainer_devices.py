@@ -31,6 +31,7 @@ def run(spec: RunSpec, workdir: Path) -> list[object]:
     return [message for line in done.stdout.splitlines() if (message := from_line(line))]
 
 
+@pytest.mark.long
 def test_two_devices_train_what_one_does_with_two_batches_a_step(tmp_path: Path) -> None:
     """Their mean gradient is the same up to the order of the addition. Only one of them speaks."""
     base, pictures = tmp_path / "base", dataset_of(tmp_path / "pictures", ((64, 64),) * 4)

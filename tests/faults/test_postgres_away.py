@@ -43,6 +43,7 @@ async def server() -> AsyncIterator[postgres.Server]:
     one.remove()
 
 
+@pytest.mark.long
 async def test_the_bot_stays_and_takes_what_came_while_the_database_was_away(
     api: BotApi, server: postgres.Server, tmp_path: Path
 ) -> None:

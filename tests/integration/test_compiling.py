@@ -95,6 +95,7 @@ def test_compiled_blocks_learn_what_the_others_do(
     assert all(torch.allclose(one[name], other[name], atol=2e-3) for name in one)
 
 
+@pytest.mark.long
 def test_what_stays_loaded_keeps_its_compiled_code_and_samples_need_none(
     base: Path, pictures: Path, tmp_path: Path, traced: list[int]
 ) -> None:

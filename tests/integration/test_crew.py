@@ -126,8 +126,8 @@ async def test_two_runs_of_one_process_end_as_each_would_alone(
 async def test_a_stopped_run_leaves_its_checkpoint_and_the_process_goes_on(
     base: Path, pictures: Path, tmp_path: Path, crew: Crew
 ) -> None:
-    parted = order(base, pictures, tmp_path / "parted", crew, max_steps=400)
-    whole = order(base, pictures, tmp_path / "whole", None, max_steps=400)
+    parted = order(base, pictures, tmp_path / "parted", crew, max_steps=150)
+    whole = order(base, pictures, tmp_path / "whole", None, max_steps=150)
 
     def halt(progress: Progress) -> None:
         if progress.step > 20:
@@ -172,6 +172,7 @@ async def test_a_process_that_is_killed_harms_only_its_run(
     assert isinstance(outcome, Finished)
 
 
+@pytest.mark.long
 async def test_a_process_that_died_between_two_runs_is_replaced(
     base: Path, pictures: Path, tmp_path: Path, crew: Crew
 ) -> None:

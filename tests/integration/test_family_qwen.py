@@ -88,7 +88,7 @@ def diffusers_names(targets: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("targets", ["attention", "all"])
+@pytest.mark.parametrize("targets", [pytest.param("attention", marks=pytest.mark.long), "all"])
 def test_the_file_does_in_diffusers_what_it_did_in_training(
     base: Path, pictures: Path, tmp_path: Path, targets: str
 ) -> None:

@@ -112,8 +112,15 @@ def test_the_base_answers_as_in_diffusers(base: Path, pictures: Path, tmp_path: 
         assert torch.allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("targets", ["attention", "all"])
-@pytest.mark.parametrize("text_encoder_lr", [0.0, 1e-3])
+@pytest.mark.parametrize(
+    ("targets", "text_encoder_lr"),
+    [
+        ("all", 1e-3),
+        ("attention", 0.0),
+        pytest.param("attention", 1e-3, marks=pytest.mark.long),
+        pytest.param("all", 0.0, marks=pytest.mark.long),
+    ],
+)
 def test_the_file_does_in_diffusers_what_it_did_in_training(
     base: Path, pictures: Path, tmp_path: Path, targets: str, text_encoder_lr: float
 ) -> None:
@@ -165,6 +172,7 @@ def zero_snr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.long
 def test_a_base_that_predicts_v_down_to_no_signal_is_trained_so(
     zero_snr: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +213,7 @@ def test_a_run_goes_on_to_the_same_bits(base: Path, pictures: Path, tmp_path: Pa
     assert same_tensors(whole.output, parted.output)
 
 
+@pytest.mark.long
 def test_activations_computed_twice_lead_to_the_same_file(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:

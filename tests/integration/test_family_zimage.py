@@ -85,7 +85,7 @@ def diffusers_names(targets: str) -> set[str]:
     return {f"transformer.{block}.{one}" for block in blocks for one in inner}
 
 
-@pytest.mark.parametrize("targets", ["attention", "all"])
+@pytest.mark.parametrize("targets", [pytest.param("attention", marks=pytest.mark.long), "all"])
 def test_the_file_does_in_diffusers_what_it_did_in_training(
     turbo: Path, pictures: Path, tmp_path: Path, targets: str
 ) -> None:

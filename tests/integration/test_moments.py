@@ -225,7 +225,7 @@ def test_an_optimizer_whose_library_is_missing_says_so(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "prodigy"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.long)])
 def test_every_optimizer_goes_on_to_the_same_bits(
     base: Path, pictures: Path, tmp_path: Path, optimizer: str, precision: str
 ) -> None:

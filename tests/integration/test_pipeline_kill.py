@@ -113,9 +113,13 @@ PLACES = (
     "half-copied",
     "copied",
 )
+AGAIN = ("written", "made", "saved")  # just before or after another one
 
 
-@pytest.mark.parametrize("hold", PLACES)
+@pytest.mark.parametrize(
+    "hold",
+    [pytest.param(one, marks=pytest.mark.long if one in AGAIN else ()) for one in PLACES],
+)
 async def test_a_worker_killed_anywhere_leaves_one_artifact_and_one_file(
     place: Place, workers: Killable, hold: str
 ) -> None:
