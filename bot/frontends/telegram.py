@@ -36,7 +36,7 @@ from storage.database import Database
 log = logging.getLogger(__name__)
 
 API_URL = "https://api.telegram.org"
-AT_ONCE = 256  # updates: whoever presses a button must not wait behind other people's photos
+AT_ONCE = 4096  # updates: whoever presses a button must not wait behind other people's photos
 FILES_AT_ONCE = 16  # of them with files; more of these only wait for connections
 CONNECTIONS = 3 * FILES_AT_ONCE  # downloads, beside them sends, edits and answers
 STOP_S = 5.0  # what updates in work get to finish when the bot stops
