@@ -41,6 +41,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await one.close()
 
 
+@pytest.mark.long
 async def test_samples_are_one_silent_message_that_changes_in_place(
     database: Database, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
