@@ -1,5 +1,7 @@
 """Updates from networks, which deliver at least once: kept before they are confirmed, done once."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -60,8 +62,8 @@ async def forget(tx: Tx, *, before: float) -> None:
     await tx.execute(inbox.delete().where(inbox.c.kept_at < before, inbox.c.done.is_(True)))
 
 
-async def waits(tx: Tx, platform: str, update_id: str) -> bool:
-    """Kept, and not handled yet."""
-    ours = sa.and_(inbox.c.platform == platform, inbox.c.update_id == update_id)
-    found = await tx.execute(sa.select(inbox.c.seq).where(ours, inbox.c.done.is_(False)))
-    return found.first() is not None
+async def waiting(tx: Tx, platform: str, ids: Collection[str]) -> frozenset[str]:
+    """Those of the ids that are kept, and not handled yet."""
+    ours = sa.and_(inbox.c.platform == platform, inbox.c.update_id.in_(list(ids)))
+    found = await tx.execute(sa.select(inbox.c.update_id).where(ours, inbox.c.done.is_(False)))
+    return frozenset(row.update_id for row in found)

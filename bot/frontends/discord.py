@@ -210,7 +210,7 @@ class Discord:
         async with self._database.write_soon() as tx:
             item = (kept.id, updates.to_json(kept))
             await inbox_store.keep(tx, PLATFORM, [item], now=time.time())
-            return await inbox_store.waits(tx, PLATFORM, kept.id)
+            return kept.id in await inbox_store.waiting(tx, PLATFORM, [kept.id])
 
     async def _handle(self, kept: Kept) -> None:
         """Its effect first, then it counts as done. Without one it waits for the next start."""

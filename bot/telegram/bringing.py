@@ -27,8 +27,8 @@ class Bringing:
 
     async def run(self) -> None:
         """For ever. The door is open before Telegram hears of it: it may know it from before."""
-        await self._inbox.keep([])
-        self._webhook.open(self._inbox.keep_one)
+        await self._inbox.resume()
+        self._webhook.open(self._inbox.keep)
         await patiently(self._set)
         while True:
             await asyncio.sleep(LOOK_S)

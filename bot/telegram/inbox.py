@@ -41,29 +41,24 @@ class Inbox:
         self._queued: set[str] = set()
         self._settled: set[str] = set()
 
-    async def keep(self, updates: list[Raw]) -> None:
-        """These, and whatever else waits: what a killed predecessor left comes first. Past the line
-        of other writes: the network, and whoever pressed a button, waits for this one.
-        """
-        new: list[Kept] = []
-        with self._unchosen(new):
-            async with self._database.write_soon() as tx:
-                await inbox_store.keep(tx, PLATFORM, _items(updates), now=time.time())
-                waiting = await inbox_store.pending(tx, PLATFORM)
-                # Chosen before the next `done` can write: an update is queued once.
-                new += self._choose([Kept(*one) for one in waiting])
-        self._put(new)
+    async def resume(self) -> None:
+        """What a killed predecessor left."""
+        async with self._database.read() as tx:
+            waiting = await inbox_store.pending(tx, PLATFORM)
+        self._put(self._choose([Kept(*one) for one in waiting]))
 
-    async def keep_one(self, update: Raw) -> None:
-        """The same for one alone, however many others wait."""
-        items = _items([update])
+    async def keep(self, updates: list[Raw]) -> None:
+        """Past the line of other writes: the network, and whoever pressed a button, waits for
+        this one.
+        """
+        bodies = {str(one["update_id"]): json.dumps(one) for one in updates}
         new: list[Kept] = []
         with self._unchosen(new):
             async with self._database.write_soon() as tx:
-                await inbox_store.keep(tx, PLATFORM, items, now=time.time())
-                ((update_id, body),) = items
-                waits = await inbox_store.waits(tx, PLATFORM, update_id)
-                new += self._choose([Kept(update_id, body)] if waits else [])
+                await inbox_store.keep(tx, PLATFORM, list(bodies.items()), now=time.time())
+                waiting = await inbox_store.waiting(tx, PLATFORM, bodies)
+                # Chosen before the next `done` can write: an update is queued once.
+                new += self._choose([Kept(*one) for one in bodies.items() if one[0] in waiting])
         self._put(new)
 
     async def once(self, kept: Kept, tx: Tx) -> bool:
@@ -102,7 +97,3 @@ class Inbox:
     def _put(self, new: list[Kept]) -> None:
         for kept in new:
             self._queue.put_nowait(kept)
-
-
-def _items(updates: list[Raw]) -> list[tuple[str, str]]:
-    return [(str(one["update_id"]), json.dumps(one)) for one in updates]

@@ -42,7 +42,7 @@ class Polling:
         count anew, perhaps lower. What it repeats is known by its id.
         """
         await patiently(self._bot.delete_webhook)
-        await lasting(partial(self._inbox.keep, []))
+        await lasting(self._inbox.resume)
         offset = 0
         while True:
             updates = await patiently(partial(self._fetch, offset))

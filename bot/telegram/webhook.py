@@ -22,7 +22,7 @@ PATH = "/hook/telegram"
 HEADER = "x-telegram-bot-api-secret-token"
 MOST_BYTES = 1 << 20  # an update has some kilobytes; its files are fetched by their ids
 
-Keep = Callable[[Raw], Awaitable[None]]
+Keep = Callable[[list[Raw]], Awaitable[None]]
 
 
 class RefusedError(Exception):
@@ -70,7 +70,7 @@ class Webhook:
         if self._keep is None:
             return PlainTextResponse("Not yet.\n", 503, {"retry-after": "5"})
         try:
-            await self._keep(update)
+            await self._keep([update])
         except DBAPIError as error:
             log.warning("the database did not take an update (%s)", type(error.orig).__name__)
             return PlainTextResponse("Later.\n", 503, {"retry-after": "5"})

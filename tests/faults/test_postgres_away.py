@@ -92,9 +92,8 @@ FOR EACH ROW EXECUTE FUNCTION refuse()
 """
 
 
-@pytest.mark.parametrize("way", ["fetched", "brought"])
 async def test_an_update_whose_commit_failed_is_handled_when_it_comes_again(
-    postgres_server: postgres.Server, way: str
+    postgres_server: postgres.Server,
 ) -> None:
     database = await Database.open(await postgres_server.fresh())
     queue: asyncio.Queue[object] = asyncio.Queue()
@@ -102,7 +101,7 @@ async def test_an_update_whose_commit_failed_is_handled_when_it_comes_again(
     update = {"update_id": 7}
 
     async def comes() -> None:
-        await (inbox.keep([update]) if way == "fetched" else inbox.keep_one(update))
+        await inbox.keep([update])
 
     async with database.write() as tx:
         for statement in (REFUSE, AT_COMMIT):
