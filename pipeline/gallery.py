@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import io
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -64,24 +65,35 @@ class Gallery:
             await self._bring(self._newest)
             await self._score_all()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), CHART_S)
+                async with asyncio.timeout(CHART_S):
+                    await self._news.wait()
 
     async def close(self, taken: int) -> None:
         """The run is over: the samples of the step that became the file, or else the last."""
         self._points = 0
         drawn = outside.drawn(self.work)
-        await self._bring(lambda: taken if taken in drawn else self._newest())
+        await self._bring(lambda: taken if taken in drawn else self._newest(), last=True)
 
-    async def _bring(self, which: Callable[[], int | None]) -> None:
+    async def _bring(self, which: Callable[[], int | None], *, last: bool = False) -> None:
         try:
             await self._collect(which())
             await self._draw_chart()
+            if last:
+                await self._sweep()
         except HaltedError:
             raise
         except StoreError as error:
             log.warning("job %s: its samples have to wait (%s)", self.job.id, error)
         except Exception:
             log.exception("job %s: its samples cannot be shown", self.job.id)
+
+    async def _sweep(self) -> None:
+        """What the row names stays. Who was stopped amid a deletion left the rest of it."""
+        below = samples_prefix(self.job.id)
+        kept = (self._shown.keys if self._shown else frozenset()) | {self._chart}
+        for name in await self.blobs.older(below, before=math.inf):
+            if f"{below}/{name}" not in kept:
+                await self.blobs.delete(f"{below}/{name}")
 
     def _newest(self) -> int | None:
         """The step whose grid was written last: a run that began anew counts from the start."""
