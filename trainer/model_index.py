@@ -3,9 +3,9 @@ training needs a few of them: only their folders are read, the others as soon as
 asked for.
 """
 
-from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Callable
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,24 +20,9 @@ Index = dict[Any, dict[str, Any]]  # what each needs: module: its classes
 Make = Callable[..., Index]
 
 
-class Short(MetaPathFinder):
-    """Finds the module that makes the list, and shortens it."""
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
-        if fullname != MAKER:
-            return None
-        found = PathFinder.find_spec(fullname, path, target)
-        if found is not None and found.loader is not None:
-            found.loader = Shortened(found.loader)
-        return found
-
-
 class Shortened(Loader):
+    """Loads the module that makes the list, and shortens it."""
+
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
 

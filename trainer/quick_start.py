@@ -3,6 +3,7 @@ work until a run begins, and a tenth of its memory. Asked for anything that it h
 makes room for what it stands for.
 """
 
+import gc
 import importlib
 import importlib.metadata
 import importlib.util
@@ -18,7 +19,7 @@ from typing import Any
 from trainer import model_index
 
 # Imported by the libraries if they are there, and never used by a training: half a second.
-UNUSED = ("peft", "scipy", "sklearn")
+UNUSED = ("boto3", "peft", "scipy", "sklearn")
 # Packages that import, or look at, every model there is: only the modules asked for are needed.
 CROWDS = (
     "transformers.models",
@@ -36,13 +37,15 @@ SHAPES = "torch._meta_registrations"
 
 def prepare() -> None:
     """Before the first heavy import of a process that trains and does nothing else."""
+    # What is imported stays: to look through it for garbage again and again is a tenth of the work.
+    gc.disable()
     for name in UNUSED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # "cannot be imported"
     for name in CROWDS:
         _stand(StandIn(name, folders=_folders(name)))
     marks = dict.fromkeys(MARKS, _as_it_is)
     _stand(StandIn(COMPILER, marks, alone=ALONE, along=(SHAPES,)))
-    sys.meta_path[:0] = [Inside(), model_index.Short()]
+    sys.meta_path.insert(0, Finder())
     metadata: Any = importlib.metadata
     metadata.packages_distributions = Distributions(metadata.packages_distributions)
     if "RANK" not in os.environ:
@@ -55,6 +58,13 @@ def prepare() -> None:
         set_kind(OpaqueBaseMeta)
         # The libraries would get ready to share a model among machines.
         torch.distributed.is_available = lambda: False
+
+
+def imported() -> None:
+    """The large imports are over: garbage is collected again, and not looked for in them."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def give_way(name: str) -> None:
@@ -128,8 +138,10 @@ class StandIn(ModuleType):
         return found
 
 
-class Inside(MetaPathFinder):
-    """Finds the modules of packages that are only stood in for, and whose folders are not known."""
+class Finder(MetaPathFinder):
+    """Finds the modules of packages that are only stood in for, and whose folders are not known;
+    and the one whose list is shortened.
+    """
 
     def find_spec(
         self,
@@ -137,6 +149,11 @@ class Inside(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
+        if fullname == model_index.MAKER:
+            found = PathFinder.find_spec(fullname, path, target)
+            if found and found.loader:
+                found.loader = model_index.Shortened(found.loader)
+            return found
         package, _, name = fullname.rpartition(".")
         standing = sys.modules.get(package)
         if not isinstance(standing, StandIn) or path:
