@@ -41,8 +41,8 @@ def draw(source: Path, target: Path) -> None:
     apart = {
         "ours": usual,
         "said\nscenes": "captions scene",
-        "attention": "attention",
-        "attention,\nscenes": "attention scene",
+        "atten-\ntion": "attention",
+        "atten-\ntion,\nscenes": "attention scene",
         "preser-\nvation": "preservation 0.35",
         "preser-\nvation,\nscenes": "preservation scene",
         "all three": "attention preservation scene",
