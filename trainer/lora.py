@@ -29,11 +29,9 @@ class LoraLinear(nn.Linear):
         plain = functional.linear(x, self.weight, self.bias)
         if not self.lora_scale:
             return plain
-        # One operator scales, widens and adds: what costs a small layer is the number of operators.
-        rows = plain.flatten(0, -2)
-        narrow = functional.linear(x, self.lora_down).flatten(0, -2)
-        added = torch.addmm(rows, narrow, self.lora_up.t(), alpha=self.lora_scale)
-        return added.view_as(plain)
+        # Scaled where it is small: (..., r), not (..., out).
+        narrow = functional.linear(x, self.lora_down) * self.lora_scale
+        return plain + functional.linear(narrow, self.lora_up)
 
 
 class LoraConv2d(nn.Conv2d):
@@ -50,7 +48,7 @@ class LoraConv2d(nn.Conv2d):
         narrow = functional.conv2d(
             input, self.lora_down, None, self.stride, self.padding, self.dilation
         )
-        return plain.add(functional.conv2d(narrow, self.lora_up), alpha=self.lora_scale)
+        return plain + functional.conv2d(narrow * self.lora_scale, self.lora_up)
 
 
 KINDS: dict[type[nn.Module], type[LoraLinear] | type[LoraConv2d]] = {
