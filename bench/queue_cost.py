@@ -1,4 +1,4 @@
-"""What the line costs as it grows: ``python -m bench.queue_cost [--longest 100000]``.
+"""What the line costs as it grows: ``python -m bench.queue_cost [--longest 100000] [--turns 25]``.
 
 The same line in SQLite and in a private Postgres, of 10² to 10⁵ waiting jobs of many people and
 some with jobs running. Measured is what bot and worker really call, transaction included: seconds
@@ -25,15 +25,29 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from bench.machine import RESULTS, write
-from bot import commands
+from bot import admin_service, commands
+from bot.draft import Conversation
+from bot.events import Command
 from bot.facts import Facts
+from bot.notifier import TOLD_AT_ONCE
 from bot.reading import Reader
-from storage import bases, clock, host, job_line, job_lists, job_release, job_store
+from storage import (
+    bases,
+    clock,
+    host,
+    job_lists,
+    job_release,
+    job_store,
+    line_parts,
+    pause_store,
+)
+from storage.access import Pause
 from storage.database import Database, Tx
 from storage.job import JobState
 from storage.job_row import to_row
 from storage.people_store import Person
 from storage.schema import jobs
+from storage.schema import telling as telling_rows
 from storage.settings import Settings
 from tests import postgres
 from tests.jobs import make_job
@@ -50,8 +64,9 @@ Act = Callable[[Tx], Awaitable[object]]
 class Place:
     """One database, and what of its server's processor time is ours."""
 
-    def __init__(self, database: Database, server: psutil.Process | None) -> None:
+    def __init__(self, database: Database, server: psutil.Process | None, turns: int) -> None:
         self.database = database
+        self.turns = turns
         self._server = server
         self.ids: list[str] = []
         self.dice = random.Random(1)
@@ -80,17 +95,19 @@ class Place:
         """Milliseconds: the clock's median and 95th of hundred, and the processor's mean."""
         begin = self.database.write if writes else self.database.read
         walls = []
+        async with begin() as tx:
+            await act(tx)  # the first time statements are made and plans
         before = self.spent_s()
-        for _ in range(TURNS):
+        for _ in range(self.turns):
             began = time.perf_counter()
             async with begin() as tx:
                 await act(tx)
             walls.append(1000 * (time.perf_counter() - began))
-        processor = 1000 * (self.spent_s() - before) / TURNS
+        processor = 1000 * (self.spent_s() - before) / self.turns
         walls.sort()
         return {
             "median_ms": round(statistics.median(walls), 2),
-            "p95_ms": round(walls[int(0.95 * TURNS)], 2),
+            "p95_ms": round(walls[int(0.95 * self.turns)], 2),
             "processor_ms": round(processor, 2),
         }
 
@@ -110,28 +127,53 @@ async def notifier(tx: Tx) -> None:
     await job_lists.delivering(tx, ["tg", "dc"])
 
 
+async def telling(tx: Tx) -> None:
+    """What the bot writes to begin to tell the next few that there is a pause."""
+    await pause_store.tell(tx, limit=TOLD_AT_ONCE, now=await clock.now(tx))
+
+
+async def all_told(tx: Tx) -> None:
+    """As if every chat had been told."""
+    await pause_store.end(tx)
+    await tx.execute(telling_rows.delete())
+    behind = jobs.update().where(jobs.c.sent_version < jobs.c.version)
+    await tx.execute(behind.values(sent_version=jobs.c.version))
+
+
 async def of(place: Place, length: int) -> dict[str, dict[str, float]]:
     await place.fill(length)
     last = place.ids[-1]
 
     async def place_of_one(tx: Tx) -> None:
-        assert await job_line.places(tx, [last])
+        assert await line_parts.places(tx, [last])
 
     async def estimate(tx: Tx) -> None:
-        board = await READER.board(tx, await READER.seconds(tx), {last})
+        now, seconds = await clock.now(tx), await READER.seconds(tx)
+        board = await READER.board(tx, seconds, {last}, now=now, whole=False)
         assert board.starts_in[last] > 0
 
     async def queue(tx: Tx) -> None:
         facts: Facts = await READER.facts(tx, Person(id="tg:1", name="Ada"), known={"board"})
         assert commands.queue(facts).lines
 
-    return {
+    async def pause(tx: Tx) -> None:
+        admin = Person(id="tg:1", name="Ada")
+        facts = await READER.facts(tx, admin, known={"board"})
+        assert admin_service.pause(Conversation(), Command("pause", "why"), facts)
+        await pause_store.begin(tx, Pause(since=facts.now, reason="why", by=admin.id))
+
+    found = {
         "claim": await place.measure(claim, writes=True),
         "place": await place.measure(place_of_one),
         "estimate": await place.measure(estimate),
         "/queue": await place.measure(queue),
         "notifier": await place.measure(notifier),
+        "/pause": await place.measure(pause, writes=True),
+        "telling": await place.measure(telling, writes=True),
     }
+    async with place.database.write() as tx:
+        await all_told(tx)
+    return found
 
 
 async def begin(place: Place) -> None:
@@ -152,17 +194,21 @@ async def tidied(place: Place) -> None:
         await tx.rollback()
         await driver.execute("RESET ALL")
         await driver.execute("SET default_transaction_read_only = off; SET statement_timeout = 0")
-        await driver.execute("VACUUM (ANALYZE) jobs")
+        await driver.execute("VACUUM (ANALYZE)")
 
 
-async def curve(url: str, server: psutil.Process | None, longest: int) -> dict[str, Any]:
+async def curve(
+    url: str, server: psutil.Process | None, longest: int, turns: int
+) -> dict[str, Any]:
     database = await Database.open(url)
-    place = Place(database, server)
+    place = Place(database, server, turns)
     figures = {}
     try:
         await begin(place)
         for length in (one for one in LENGTHS if one <= longest):
             await place.fill(length)
+            async with database.write() as tx:
+                await line_parts.fold(tx)  # as the bot does every few seconds
             if server is not None:
                 await tidied(place)
             figures[str(length)] = await of(place, length)
@@ -193,14 +239,16 @@ def draw(figures: dict[str, Any], target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--longest", type=int, default=LENGTHS[-1])
-    longest = parser.parse_args().longest
+    parser.add_argument("--turns", type=int, default=TURNS)
+    wanted = parser.parse_args()
+    longest, turns = wanted.longest, wanted.turns
     with tempfile.TemporaryDirectory() as folder:
         file = f"sqlite+aiosqlite:///{folder}/bench.db"
-        figures = {"SQLite": asyncio.run(curve(file, None, longest))}
+        figures = {"SQLite": asyncio.run(curve(file, None, longest, turns))}
     server = postgres.Server(postgres.found_or_skip()).create()
     try:
         url = asyncio.run(server.fresh())
-        figures["Postgres"] = asyncio.run(curve(url, server.process(), longest))
+        figures["Postgres"] = asyncio.run(curve(url, server.process(), longest, turns))
     finally:
         server.remove()
     load = [round(one, 1) for one in psutil.getloadavg()]

@@ -9,13 +9,13 @@ from bot.moves import Step
 from bot.orders import Note, Reorder, SendLog
 from bot.screen import Button, Line, Screen
 from storage.job import FINAL, Job, JobState
-from storage.line import MOVES, moved, priorities
+from storage.line import MOVES, Entry, moved, priorities
 
 QUEUE = Button(label="button.queue", verb="queue")
 Args = dict[str, str | int | float]
 
 
-def details_button(job: Job) -> Button:
+def details_button(job: Job | Entry) -> Button:
     args = {"code": job.code, "name": job.name}
     return Button(label="button.details", args=args, verb="qshow", draft=job.id)
 

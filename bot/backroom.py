@@ -112,7 +112,7 @@ class Backroom:
             case BeginPause(until, reason):
                 await pause_store.begin(tx, Pause(since=now, until=until, reason=reason, by=by))
             case EndPause():
-                await pause_store.end(tx, now=now)
+                await pause_store.end(tx)
             case Reorder(priorities):
                 await job_order.write(tx, priorities, now=now)
             case DecideJob(job_id, approved):

@@ -7,6 +7,7 @@ from bot.pausing import paused
 from bot.photo_screens import where_photos_go
 from bot.screen import Button, Line, Screen
 from storage.job import LIVE, RUNNING, Job, JobState
+from storage.line import Entry
 
 MAX_LISTED = 10
 
@@ -81,7 +82,7 @@ def queue(facts: Facts) -> Screen:
     return screens.toast(*lines, buttons=tuple(buttons))
 
 
-def _queue_line(facts: Facts, number: int, job: Job) -> Line:
+def _queue_line(facts: Facts, number: int, job: Entry) -> Line:
     args: dict[str, str | int | float] = {
         "number": number,
         "minutes": screens.minutes(facts.board.starts_in.get(job.id, 0.0)),

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from storage.job import RUNNING, Job
+from storage.job import RUNNING
+from storage.line import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ NOBODY = Far()
 
 
 def start_times(
-    line: Sequence[Job],
+    line: Sequence[Entry],
     seconds: Mapping[str, float],
     workers: int,
     now: float,
@@ -34,13 +35,13 @@ def start_times(
     free = [0.0] * max(1, workers)
     starts: dict[str, float] = {}
     for job in line:
-        takes = seconds.get(job.params.base_model, 0.0)
+        takes = seconds.get(job.base_model, 0.0)
         if job.state in RUNNING:
             takes = max(0.0, takes - (now - (job.started_at or now)))
         first = min(range(len(free)), key=free.__getitem__)
         starts[job.id] = 0.0 if job.state in RUNNING else free[first]
         free[first] += takes
-    waiting = [seconds.get(job.params.base_model, 0.0) for job in line if job.state not in RUNNING]
+    waiting = [seconds.get(job.base_model, 0.0) for job in line if job.state not in RUNNING]
     each = sum(waiting) / len(waiting) / len(free) if waiting else 0.0
     for job_id, place in far.places.items():
         starts.setdefault(job_id, min(free) + max(0, place - len(waiting) - 1) * each)

@@ -9,6 +9,7 @@ from pictures.seen import Seen
 from storage.access import Pause, Quota
 from storage.bases import Base
 from storage.job import LIVE, Job, JobState, Photo
+from storage.line import Entry
 from storage.preferences import Preferences
 from storage.shelf import Page
 
@@ -25,7 +26,7 @@ class Board:
     None while nobody knows.
     """
 
-    line: tuple[Job, ...] = ()
+    line: tuple[Entry, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     starts_in: Mapping[str, float] = field(default_factory=dict)
     next_in: float = 0.0
@@ -36,7 +37,7 @@ class Board:
     able: frozenset[str] | None = None
 
     @property
-    def queued(self) -> tuple[Job, ...]:
+    def queued(self) -> tuple[Entry, ...]:
         """Those of the line that wait."""
         return tuple(job for job in self.line if job.state is JobState.QUEUED)
 
@@ -73,13 +74,13 @@ class Facts:
     ``seen`` is what is known of the draft's photos, by sha256; ``waiting`` are those that a worker
     has yet to look at; ``sees_faces``: some worker can. ``pictures_go_to`` is another host that
     captions are made on, if there is one. ``models`` is a page of the person's library, where that
-    is open; ``kept_photos`` are those of the ``pressed`` job that are still here; ``has_links``:
-    files can be loaded over the public address. ``wants_consent``: the person has yet to agree
-    to the policy; ``holds``: an admin looks at each set before it is trained; below ``min_age`` an
-    estimated age calls one, or ``refuses_young`` the set (0: nobody asks for ages); ``stored`` is
-    counted where somebody asks for it. ``quota`` is read where a job may begin, ``office`` where
-    an admin asks. ``chosen_language`` is empty where the client's own counts. ``in_group``: others
-    read along.
+    is open; ``kept_photos`` are those of the ``pressed`` job that are still here; ``exhibited``:
+    its samples hang in public, or are about to; ``has_links``: files can be loaded over the public
+    address. ``wants_consent``: the person has yet to agree to the policy; ``holds``: an admin looks
+    at each set before it is trained; below ``min_age`` an estimated age calls one, or
+    ``refuses_young`` the set (0: nobody asks for ages); ``stored`` is counted where somebody asks
+    for it. ``quota`` is read where a job may begin, ``office`` where an admin asks.
+    ``chosen_language`` is empty where the client's own counts. ``in_group``: others read along.
     """
 
     now: float
@@ -102,6 +103,7 @@ class Facts:
     limits: Limits = DEFAULT
     pictures_go_to: str = ""
     models: Page = field(default_factory=Page)
+    exhibited: bool = False
     page_size: int = MODELS_ON_A_PAGE
     kept_photos: tuple[Photo, ...] = ()
     has_links: bool = False

@@ -23,9 +23,14 @@ def status(
     """The job's one status message: the row as it is now. Not ``able``: no computer that is online
     can train it.
     """
-    soon = paused(pause) if pause else when(starts_in_s, online, able=able)
+    soon = outlook(starts_in_s, online, pause, able=able)
     lines = (*_state_lines(job, place, soon), *_rejections(job))
     return Screen(slot=Slot.STATUS, lines=lines, buttons=_state_buttons(job))
+
+
+def outlook(starts_in_s: float, online: int, pause: Pause | None, *, able: bool) -> Line:
+    """When it starts, as its chat reads it while it waits."""
+    return paused(pause) if pause else when(starts_in_s, online, able=able)
 
 
 def _state_lines(job: Job, place: int, soon: Line) -> tuple[Line, ...]:
@@ -59,8 +64,8 @@ def _training(job: Job) -> tuple[Line, ...]:
         lines.append(Line(key="status.finishing"))
     if progress.phase is not Phase.TRAINING:
         lines.append(Line(key=f"phase.{progress.phase}"))
-    elif progress.eta_s is not None and progress.step >= min(SURE_STEPS, progress.total / 2):
-        lines.append(Line(key="status.left", args={"minutes": minutes(progress.eta_s)}))
+    elif (eta_s := left(job)) is not None:
+        lines.append(Line(key="status.left", args={"minutes": minutes(eta_s)}))
     lines.append(
         Line(
             key="status.step",
@@ -83,6 +88,14 @@ def share(job: Job) -> float:
 def done(job: Job) -> int:
     """The same in percent."""
     return round(100 * share(job))
+
+
+def left(job: Job) -> float | None:
+    """Seconds that its training still takes; None while that would be a guess."""
+    progress = job.progress
+    if progress is None or progress.phase is not Phase.TRAINING:
+        return None
+    return progress.eta_s if progress.step >= min(SURE_STEPS, progress.total / 2) else None
 
 
 def _speed(steps_per_s: float | None) -> str:

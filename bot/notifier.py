@@ -11,20 +11,25 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 
 from bot import counts, job_screens, sample_screens
 from bot.courier import Courier
-from bot.frontend import ChatGoneError, Frontend, Message, NetworkError
+from bot.frontend import ChatGoneError, Frontend, NetworkError
+from bot.lasting import lasting
+from bot.outlook import Outlook, outlook
 from bot.presenter import Presenter
 from bot.reading import Reader
 from bot.render import render
+from bot.screen import Line
 from bot.sending import edit_or_send
-from storage import clock, job_lists, job_store, preference_store
+from storage import clock, job_lists, job_store, line_parts, pause_store, preference_store
 from storage.blobs import StoreError
-from storage.database import Database
-from storage.job import Job, JobState
+from storage.database import Database, Tx
+from storage.job import FINAL, Job, JobState
+from storage.line import entry_of
 from storage.log_context import about
 
 log = logging.getLogger(__name__)
@@ -33,7 +38,7 @@ LOOK_S = 0.4
 QUEUE_LOOK_S = 15.0  # a place in the queue changes without the job's own row changing
 AFTER_TROUBLE_S = 5.0
 NOT_SHOWN = frozenset({JobState.FAILED, JobState.CANCELLED})  # what was drawn is deleted
-WAIT_FOR_WORKER_S = 20.0  # a worker that starts again needs a moment before it counts as gone
+TOLD_AT_ONCE = 50  # of those who wait, when a pause begins or ends: others have news, too
 
 
 class Notifier:
@@ -52,7 +57,9 @@ class Notifier:
         self._courier = courier
         self._woken = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._shown: dict[str, Message] = {}
+        self._shown: dict[str, bytes] = {}
+        self._outlooks: dict[str, tuple[int, Line]] = {}
+        self._queue_look = 0.0
         self._not_before: defaultdict[str, float] = defaultdict(float)
 
     def wake(self) -> None:
@@ -60,33 +67,57 @@ class Notifier:
 
     async def run(self) -> None:
         """One task for each chat that lags behind: a slow chat holds up no other."""
-        queue_look = 0.0
         try:
             while True:
                 self._woken.clear()
-                async with self._database.read() as tx:
-                    behind = await job_lists.unsent(tx, list(self._frontends))
-                    behind += await job_lists.delivering(tx, list(self._frontends))
-                if time.monotonic() > queue_look:
-                    queue_look = time.monotonic() + QUEUE_LOOK_S
-                    behind += await self._waiting()
+                # While the database is away, what is being sent is not broken off.
+                behind = await lasting(self._behind)
+                self._busy = {chat: one for chat, one in self._busy.items() if not one.done()}
                 for job in behind:
-                    if job.chat not in self._busy or self._busy[job.chat].done():
+                    if job.chat not in self._busy:
                         with about(job.id):
                             self._busy[job.chat] = asyncio.create_task(self._update(job))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await self._woken.wait()
         finally:
             for task in self._busy.values():
                 task.cancel()
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
             await self._courier.close()
 
-    async def _waiting(self) -> list[Job]:
+    async def _behind(self) -> list[Job]:
         async with self._database.read() as tx:
-            line = await job_lists.line(tx)
-        ours = [job for job in line if job.chat.partition(":")[0] in self._frontends]
-        return [job for job in ours if job.state is JobState.QUEUED]
+            behind = await job_lists.unsent(tx, list(self._frontends))
+            behind += await job_lists.delivering(tx, list(self._frontends))
+            tells = await pause_store.to_tell(tx, now=await clock.now(tx))
+        if tells and self._has_leisure(behind):
+            await self._database.retrying(_tell_some)
+            self.wake()
+        if time.monotonic() > self._queue_look:
+            behind += await self._waiting()
+            self._queue_look = time.monotonic() + QUEUE_LOOK_S
+        return behind
+
+    def _has_leisure(self, behind: list[Job]) -> bool:
+        """Few lag behind, not counting chats that have to wait or cannot be reached just now."""
+        now = time.monotonic()
+        due = sum(self._not_before.get(job.chat, 0.0) <= now for job in behind)
+        return due < TOLD_AT_ONCE and len(behind) < 2 * TOLD_AT_ONCE
+
+    async def _waiting(self) -> list[Job]:
+        """Of the front of the line, those whose chat shows another place or another start."""
+        async with self._database.read() as tx:
+            wants_folding = await line_parts.want_folding(tx)
+        if wants_folding:
+            await self._database.retrying(line_parts.fold)
+        async with self._database.read() as tx:
+            now, seconds = await clock.now(tx), await self._reader.seconds(tx)
+            board = await self._reader.board(tx, seconds, now=now, whole=False)
+            ours = [one for one in board.queued if one.chat.partition(":")[0] in self._frontends]
+            known = self._outlooks
+            other = [one for one in ours if known.get(one.id) != outlook(one, board, now).shown]
+            return await job_lists.those(tx, [one.id for one in other])
 
     async def _update(self, job: Job) -> None:
         frontend = self._frontends[job.chat.partition(":")[0]]
@@ -117,35 +148,50 @@ class Notifier:
         """The row as it is now; between choosing the job and its turn it may have moved on."""
         async with self._database.read() as tx:
             job = await job_store.get(tx, job_id)
-            seconds = await self._reader.seconds(tx)
-            board = await self._reader.board(tx, seconds, {job_id})
-            now = await clock.now(tx)
-        if job is None:
-            return
-        starting = now - job.created_at < WAIT_FOR_WORKER_S
+            if job is None:
+                return
+            known = await self._outlook(tx, job)
         screen = job_screens.status(
             job,
-            place=board.place(job.id),
-            able=starting or board.can_train(job.params.base_model),
-            starts_in_s=board.starts_in.get(job.id, 0.0),
-            online=max(board.online, int(starting)),
-            pause=board.pause,
+            place=known.place,
+            able=known.able,
+            starts_in_s=known.starts_in_s,
+            online=known.online,
+            pause=known.pause,
         )
         catalog = await self._presenter.catalog(job.person)
         message = render(screen, catalog, frontend.limits)
         ref = job.status_ref
         # Where the result had to go into the status message, that message has said all.
         merged = bool(job.result_ref) and job.result_ref == ref
-        if message != self._shown.get(job.id) and not merged:
+        shows = hashlib.sha256(repr(message).encode()).digest()
+        if shows != self._shown.get(job.id) and not merged:
             ref = await edit_or_send(frontend, job.chat, ref, message, f"status-{job.id}")
-            self._shown[job.id] = message
+            if ref != job.status_ref:
+                # At once, and however long the database is away: else it would be sent once more.
+                await lasting(partial(self._note_status, job, ref))
+            self._shown[job.id] = shows
+        if known.place <= job_lists.SHOWN:
+            self._outlooks[job.id] = known.shown
         skipped = max(0, job.version - job.sent_version - 1)
         counts.COALESCED.labels(frontend.platform).inc(skipped)
         await self._show_samples(job, frontend)
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version, status_ref=ref)
+        if job.state in FINAL:  # it was shown for the last time
+            self._shown.pop(job.id, None)
+        if job.state is not JobState.QUEUED:
+            self._outlooks.pop(job.id, None)
         if job.state is JobState.DELIVERING and await self._courier.hand_over(job, ref, frontend):
             await self._close(job)
+
+    async def _outlook(self, tx: Tx, job: Job) -> Outlook:
+        """Only of one that waits: what is ahead of it is looked up for nobody else."""
+        if job.state is not JobState.QUEUED:
+            return Outlook()
+        now, seconds = await clock.now(tx), await self._reader.seconds(tx)
+        board = await self._reader.board(tx, seconds, {job.id}, now=now, whole=False)
+        return outlook(entry_of(job), board, now)
 
     async def _show_samples(self, job: Job, frontend: Frontend) -> None:
         """The one message of the samples, with the newest. Its row says what it shows, and behind a
@@ -167,13 +213,14 @@ class Notifier:
             # Committed before it is sent: after a crash in between it may be there already.
             await self._note_samples(job, f"{showing}|")
         try:
-            ref = await edit_or_send(frontend, job.chat, ref, message, f"samples-{job.id}")
+            key, tried = f"samples-{job.id}", bool(shown)
+            ref = await edit_or_send(frontend, job.chat, ref, message, key, tried=tried)
         except NetworkError as error:
             if not error.permanent or isinstance(error, ChatGoneError):
                 await self._note_samples(job, job.samples_ref)
                 raise
             log.warning("job %s: its samples were refused (%s)", job.id, error)
-        await self._note_samples(job, f"{showing}|{ref}")
+        await lasting(partial(self._note_samples, job, f"{showing}|{ref}"))
 
     async def _wants_samples(self, job: Job) -> bool:
         async with self._database.read() as tx:
@@ -182,6 +229,10 @@ class Notifier:
     async def _note_samples(self, job: Job, ref: str) -> None:
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.sent_version, samples_ref=ref)
+
+    async def _note_status(self, job: Job, ref: str) -> None:
+        async with self._database.write() as tx:
+            await job_store.mark_sent(tx, job.id, job.sent_version, status_ref=ref)
 
     async def _close(self, job: Job) -> None:
         async with self._database.write() as tx:
@@ -194,3 +245,7 @@ class Notifier:
         async with self._database.write() as tx:
             await job_store.mark_sent(tx, job.id, job.version)
             await job_store.delivered(tx, job.id, now=await clock.now(tx))
+
+
+async def _tell_some(tx: Tx) -> None:
+    await pause_store.tell(tx, limit=TOLD_AT_ONCE, now=await clock.now(tx))

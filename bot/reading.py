@@ -12,10 +12,12 @@ from pictures.seen import from_texts
 from storage import (
     clock,
     consent_store,
+    exhibit_store,
     job_line,
     job_lists,
     job_store,
     library_store,
+    line_parts,
     look_store,
     pause_store,
     people_store,
@@ -91,6 +93,7 @@ class Reader:
             seconds=unread("board"),
             board=unread("board"),
             sees_faces=unread("senses"),
+            exhibited=unread("exhibited"),
         )
         for what in known:
             facts = await self.fill(tx, facts, what)
@@ -109,11 +112,20 @@ class Reader:
                 seconds = await self.seconds(tx)
                 pressed = {facts.pressed.id} if facts.pressed else set()
                 theirs = {*await job_line.of_person(tx, facts.person), *pressed}
-                return replace(facts, seconds=seconds, board=await self.board(tx, seconds, theirs))
+                board = await self.board(tx, seconds, theirs, now=facts.now)
+                return replace(facts, seconds=seconds, board=board)
+            case "exhibited":
+                return replace(facts, exhibited=await self._hangs(tx, facts.pressed))
             case "senses":
                 senses = await worker_store.labels(tx, now=facts.now)
                 return replace(facts, sees_faces=SEES_FACES in senses)
         raise ValueError(what)
+
+    async def _hangs(self, tx: Tx, job: Job | None) -> bool:
+        if job is None or not self.settings.discord_gallery_channel:
+            return False
+        shown = await exhibit_store.get(tx, job.id)
+        return shown is not None and not shown.gone
 
     async def looked(self, tx: Tx, facts: Facts, photos: Collection[Photo]) -> Facts:
         """The same facts with what is seen on these photos; enough from one photo to the next."""
@@ -137,30 +149,35 @@ class Reader:
 
     async def seconds(self, tx: Tx) -> dict[str, float]:
         """How long a training takes: this server's own past runs, before them the first guess."""
-        found = {}
-        for base in self.bases:
-            typical = await job_lists.typical_seconds(tx, base.id)
-            found[base.id] = base.minutes * 60 if typical is None else typical
-        return found
+        known = await job_lists.typical_seconds(tx, tuple(base.id for base in self.bases))
+        return {base.id: known.get(base.id, base.minutes * 60) for base in self.bases}
 
-    async def board(self, tx: Tx, seconds: dict[str, float], jobs: Collection[str] = ()) -> Board:
-        """The line as far as anybody reads, and the places of these ``jobs`` wherever they wait."""
-        now = await clock.now(tx)
+    async def board(
+        self,
+        tx: Tx,
+        seconds: dict[str, float],
+        jobs: Collection[str] = (),
+        *,
+        now: float,
+        whole: bool = True,
+    ) -> Board:
+        """The line as far as anybody reads, and the places of these ``jobs`` wherever they wait.
+        Not ``whole``: without names, for whoever shows one job.
+        """
         line = await job_lists.line(tx)
         shown = {job.id for job in line if job.state is JobState.QUEUED}
         far = Far()
         if len(shown) == job_lists.SHOWN:
-            places = await job_line.places(tx, set(jobs) - shown)
-            far = Far(await job_line.count(tx) - len(shown), places)
-        online = await worker_store.online(tx, now=now)
+            places = await line_parts.places(tx, set(jobs) - shown)
+            far = Far(await line_parts.count(tx) - len(shown), places)
+        online, labels = await worker_store.present(tx, now=now)
         starts_in, next_in = start_times(line, seconds, online, now, far)
-        people = await people_store.get(tx, {job.person for job in line})
         return Board(
             further=far.further,
             places=far.places,
-            able=worker_store.trainable(await worker_store.labels(tx, now=now)),
+            able=worker_store.trainable(labels),
             line=tuple(line),
-            names={one.id: one.name for one in people.values()},
+            names=await people_store.names(tx, {job.person for job in line}) if whole else {},
             starts_in=starts_in,
             next_in=next_in,
             online=online,

@@ -4,7 +4,7 @@ database: whoever uses one that is missing says so, and then it is read. Pure.
 
 from typing import Any, NoReturn
 
-GROUPS = frozenset({"jobs", "taken", "preferences", "board", "senses"})
+GROUPS = frozenset({"jobs", "taken", "preferences", "board", "senses", "exhibited"})
 
 
 class UnreadError(Exception):

@@ -3,20 +3,62 @@
 from collections.abc import Callable
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.database import Tx
 from storage.job import Failure, JobState
 from storage.job_row import text_of
-from storage.job_store import FREE, step
-from storage.schema import RUNS, jobs
+from storage.job_store import FREE
+from storage.schema import QUEUED, RUNS, jobs
 
 POISON = Failure(code="fail.poison")
+AT = sa.bindparam("at", type_=sa.Float)
+
+
+def _released(which: sa.ColumnElement[bool]) -> ReturningUpdate[tuple[str]]:
+    """Cancelled if that was wanted, failed if it killed too many workers, else queued again."""
+    spent = jobs.c.attempts >= sa.bindparam("most")
+    ended = sa.or_(jobs.c.cancel_requested, spent)
+    poisoned = sa.and_(spent, sa.not_(jobs.c.cancel_requested))
+    return (
+        jobs.update()
+        .where(which)
+        .values(
+            state=sa.case(
+                (jobs.c.cancel_requested, JobState.CANCELLED.value),
+                (spent, JobState.FAILED.value),
+                else_=JobState.QUEUED.value,
+            ),
+            failure=sa.case((poisoned, text_of(POISON)), else_=jobs.c.failure),
+            finished_at=sa.case((ended, AT), else_=None),
+            progress=None,
+            version=jobs.c.version + 1,
+            updated_at=AT,
+            **FREE,
+        )
+        .returning(jobs.c.id)
+    )
+
+
+# Made once: each worker says the first at every look.
+_EXPIRED = _released(sa.and_(RUNS, jobs.c.lease_until < AT))
+_DEAD = _released(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
+_WAITS = sa.select(jobs.c.id).where(QUEUED)
+_SILENT = sa.select(jobs.c.id).where(RUNS, jobs.c.lease_until < AT)
+_ANY = sa.select(sa.or_(sa.exists(_WAITS), sa.exists(_SILENT)))
+
+
+async def is_quiet(tx: Tx, *, now: float) -> bool:
+    """No job waits, and no worker is silent: nobody need ask for the right to write."""
+    return not (await tx.execute(_ANY, {"at": now})).scalar_one()
 
 
 async def release_expired(tx: Tx, *, now: float, max_attempts: int) -> list[str]:
     """Jobs whose worker went silent: back to the queue, or to an end."""
-    silent = sa.and_(RUNS, jobs.c.lease_until < now)
-    return await _release(tx, silent, now=now, max_attempts=max_attempts)
+    found = await tx.execute(_EXPIRED, {"at": now, "most": max_attempts})
+    return [row.id for row in found]
 
 
 async def release_dead(
@@ -44,34 +86,5 @@ async def release_dead(
     ]
     if not dead:
         return []
-    return await _release(tx, jobs.c.id.in_(dead), now=now, max_attempts=max_attempts)
-
-
-async def _release(
-    tx: Tx, which: sa.ColumnElement[bool], *, now: float, max_attempts: int
-) -> list[str]:
-    """Cancelled if that was wanted, failed if it killed too many workers, else queued again."""
-    spent = jobs.c.attempts >= max_attempts
-    state = sa.case(
-        (jobs.c.cancel_requested, JobState.CANCELLED.value),
-        (spent, JobState.FAILED.value),
-        else_=JobState.QUEUED.value,
-    )
-    ended = sa.or_(jobs.c.cancel_requested, spent)
-    released = (
-        jobs.update()
-        .where(which)
-        .values(
-            state=state,
-            failure=sa.case(
-                (sa.and_(spent, sa.not_(jobs.c.cancel_requested)), text_of(POISON)),
-                else_=jobs.c.failure,
-            ),
-            finished_at=sa.case((ended, now), else_=None),
-            progress=None,
-            **step(now),
-            **FREE,
-        )
-        .returning(jobs.c.id)
-    )
-    return [row.id for row in await tx.execute(released)]
+    found = await tx.execute(_DEAD, {"at": now, "most": max_attempts, "ids": dead})
+    return [row.id for row in found]

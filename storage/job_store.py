@@ -1,6 +1,6 @@
 """Jobs in the database. After the claim every write says WHERE id AND fence: no row, no right."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,30 @@ from trainer.run import Progress
 CLAIMS = 0x6C6F7262  # Postgres' advisory lock of whoever claims; any number that is ours
 AT_HAND = 3  # candidates, should the first be held by somebody
 
-FREE = dict.fromkeys(
-    ("lease_until", "owner", "owner_host", "owner_boot", "owner_pid", "owner_started")
+OWNER = ("owner", "owner_host", "owner_boot", "owner_pid", "owner_started")
+FREE = dict.fromkeys(("lease_until", *OWNER))
+
+# Made once: a worker says them at every look.
+_LOCK = sa.select(jobs.c.id).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)), QUEUED)
+_LOCK = _LOCK.with_for_update(skip_locked=True)
+_TAKE = (
+    jobs.update()
+    .where(jobs.c.id == sa.bindparam("wanted"), QUEUED)
+    .values(
+        state=sa.case(
+            (jobs.c.artifact.is_not(None), JobState.COPYING.value), else_=JobState.PREPARING.value
+        ),
+        fence=jobs.c.fence + 1,
+        attempts=jobs.c.attempts + 1,
+        version=jobs.c.version + 1,
+        started_at=sa.func.coalesce(jobs.c.started_at, sa.bindparam("at")),
+        updated_at=sa.bindparam("at"),
+        progress=None,
+        prepared=0,
+        lease_until=sa.bindparam("until"),
+        **{name: sa.bindparam(f"its_{name}") for name in OWNER},
+    )
+    .returning(*jobs.c)
 )
 
 
@@ -93,31 +115,10 @@ async def claim(  # noqa: PLR0913  what a worker may say of itself
         job_id = await _best(tx, bases, most_running, now)
     if job_id is None:
         return None
-    entered = sa.case(
-        (jobs.c.artifact.is_not(None), JobState.COPYING.value), else_=JobState.PREPARING.value
-    )
-    taken = (
-        jobs.update()
-        .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED.value)
-        .values(
-            state=entered,
-            fence=jobs.c.fence + 1,
-            attempts=jobs.c.attempts + 1,
-            version=jobs.c.version + 1,
-            started_at=sa.func.coalesce(jobs.c.started_at, now),
-            updated_at=now,
-            progress=None,
-            prepared=0,
-            lease_until=now + lease_s,
-            owner=owner.name,
-            owner_host=owner.host,
-            owner_boot=owner.boot_id,
-            owner_pid=owner.pid,
-            owner_started=owner.started,
-        )
-        .returning(*jobs.c)
-    )
-    found = await many(tx, taken)
+    who = (owner.name, owner.host, owner.boot_id, owner.pid, owner.started)
+    its = {f"its_{name}": value for name, value in zip(OWNER, who, strict=True)}
+    taking = {"wanted": job_id, "at": now, "until": now + lease_s}
+    found = await many(tx, _TAKE, taking | its)
     return found[0] if found else None
 
 
@@ -126,13 +127,14 @@ async def _best(tx: Tx, bases: Collection[str] | None, most_running: int, now: f
     if tx.dialect.name == "postgresql":
         # One after another, in a moment each: what somebody just took counts for the next.
         await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIMS)))
-    if (await tx.execute(sa.select(pause_store.holds(now)))).scalar_one():
+    if await pause_store.holds(tx, now=now):
         return None
     found = await job_line.first(tx, limit=AT_HAND, bases=bases, most_running=most_running)
     ids = [one.id for one in found] or await job_line.published(tx, limit=AT_HAND)
+    if tx.dialect.name != "postgresql":
+        return ids[0] if ids else None  # nobody else writes
     # One that somebody else is about to change, like a cancel, is left to them.
-    free = sa.select(jobs.c.id).where(jobs.c.id.in_(ids), QUEUED)
-    locked = await tx.execute(free.with_for_update(skip_locked=True))
+    locked = await tx.execute(_LOCK, {"ids": ids})
     return min((row.id for row in locked), key=ids.index, default=None)
 
 
@@ -286,5 +288,7 @@ async def delivered(tx: Tx, job_id: str, *, now: float) -> bool:
     return (await tx.execute(done)).rowcount == 1
 
 
-async def many(tx: Tx, statement: sa.Executable) -> list[Job]:
-    return [to_job(row) for row in (await tx.execute(statement)).mappings()]
+async def many(
+    tx: Tx, statement: sa.Executable, values: Mapping[str, object] | None = None
+) -> list[Job]:
+    return [to_job(row) for row in (await tx.execute(statement, values)).mappings()]

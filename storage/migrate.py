@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-HEAD = "0008"
+HEAD = "0009"
 SCRIPTS = Path(__file__).parent / "migrations"
 DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 LOCK = 0x6C6F7261  # any number, as long as it is ours: Postgres' advisory lock

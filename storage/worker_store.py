@@ -17,6 +17,7 @@ SEES_FACES = "sees:faces"
 SEES_TAGS = "sees:tags"
 TIGHT = "tight:"  # before the id of a base that is there, but too large for the card
 KNOWS = "spec:"  # before the newest kind of job that it knows
+_ALIVE = sa.select(workers.c.labels).where(workers.c.seen_at > sa.bindparam("since"))
 
 
 async def beat(
@@ -40,14 +41,18 @@ async def gone(tx: Tx, name: str) -> None:
 
 
 async def online(tx: Tx, *, now: float, within_s: float = 15) -> int:
-    seen = sa.select(sa.func.count()).where(workers.c.seen_at > now - within_s)
-    return int((await tx.execute(seen)).scalar_one())
+    return (await present(tx, now=now, within_s=within_s))[0]
 
 
 async def labels(tx: Tx, *, now: float, within_s: float = 15) -> frozenset[str]:
     """All that the living workers say they can do."""
-    alive = sa.select(workers.c.labels).where(workers.c.seen_at > now - within_s)
-    return frozenset(label for row in await tx.execute(alive) for label in json.loads(row.labels))
+    return (await present(tx, now=now, within_s=within_s))[1]
+
+
+async def present(tx: Tx, *, now: float, within_s: float = 15) -> tuple[int, frozenset[str]]:
+    """How many workers live, and all that they say they can do."""
+    rows = (await tx.execute(_ALIVE, {"since": now - within_s})).all()
+    return len(rows), frozenset(label for row in rows for label in json.loads(row.labels))
 
 
 def trainable(labels: Collection[str]) -> frozenset[str]:

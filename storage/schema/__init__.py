@@ -27,6 +27,7 @@ from storage.schema.of_jobs import (
     exhibits,
     hosts,
     jobs,
+    line_parts,
     looks,
     meters,
     twins,
@@ -42,6 +43,7 @@ from storage.schema.of_people import (
     pauses,
     people,
     preferences,
+    telling,
 )
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "jobs",
     "leaving",
     "letters",
+    "line_parts",
     "looks",
     "marks",
     "members",
@@ -80,6 +83,7 @@ __all__ = [
     "people",
     "preferences",
     "seen_updates",
+    "telling",
     "twins",
     "workers",
 ]

@@ -87,6 +87,18 @@ jobs = sa.Table(
     sa.Index("jobs_unsent", "updated_at", sqlite_where=UNSENT, postgresql_where=UNSENT),
 )
 
+# How many wait, by priority and by five minutes of their ordering: the sum of all rows of a part.
+# Triggers on `jobs` add a row for each that comes or goes; whoever makes that table anew has to
+# make them anew, too.
+line_parts = sa.Table(
+    "line_parts",
+    metadata,
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("slot", sa.BigInteger, nullable=False),
+    sa.Column("waiting", sa.Integer, nullable=False),
+    sa.Index("line_parts_by_age", "priority", "slot", "waiting"),
+)
+
 workers = sa.Table(
     "workers",
     metadata,

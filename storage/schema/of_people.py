@@ -80,6 +80,17 @@ pauses = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
 )
 
+# One row while people who wait have yet to hear of a pause, or of its end: up to which job of the
+# line they have; empty: nobody yet.
+telling = sa.Table(
+    "telling",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("job_id", sa.String(26), nullable=False, server_default=""),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", sa.Float, nullable=False, server_default="0"),
+)
+
 # What a person set once and for all.
 preferences = sa.Table(
     "preferences",

@@ -291,12 +291,23 @@ async def test_a_changed_byte_anywhere_is_found(origin: Settings, tmp_path: Path
             restore.restore(there, tmp_path / "broken")
 
 
-def test_a_database_that_acts_by_itself_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON alembic_version BEGIN SELECT 1; END",
+        "CREATE VIEW v AS SELECT 1",
+        "DROP TRIGGER line_parts_left",
+        (
+            "DROP TRIGGER line_parts_left; CREATE TRIGGER line_parts_left AFTER UPDATE ON jobs "
+            "BEGIN DELETE FROM people; END"
+        ),
+    ],
+)
+def test_a_database_that_acts_by_itself_is_refused(tmp_path: Path, change: str) -> None:
+    migrate.sqlite_to_newest(sa.make_url(f"sqlite:///{tmp_path / 'evil.db'}"))
     with closing(sqlite3.connect(tmp_path / "evil.db")) as made:
-        made.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        made.execute(f"INSERT INTO alembic_version VALUES ('{migrate.HEAD}')")
-        made.execute("CREATE TRIGGER t AFTER INSERT ON alembic_version BEGIN SELECT 1; END")
-        made.commit()
+        made.executescript(change)
+        made.execute("PRAGMA journal_mode = DELETE")
     file = io.BytesIO()
     writer = Writer(file)
     writer.add_bytes("about.json", about()[512:].split(b"\0", 1)[0])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from storage import host, job_line, job_lists, job_store
+from storage import host, job_line, job_lists, job_store, line_parts
 from storage.database import Database
 from storage.job import RUNNING, Artifact, Job, JobState
 from storage.job_row import to_row
@@ -41,7 +41,7 @@ async def fill(database: Database, dice: random.Random, count: int) -> Made:
         make_job(
             person=f"tg:{dice.randrange(6)}",
             priority=dice.choice((0, 0, 0, 1, 5)),
-            created_at=float(dice.randrange(20)),
+            created_at=100.0 * dice.randrange(12),
             state=dice.choice((*[JobState.QUEUED] * 6, JobState.TRAINING, JobState.DONE)),
         )
         for _ in range(count)
@@ -58,12 +58,12 @@ async def fill(database: Database, dice: random.Random, count: int) -> Made:
 async def test_places_and_lists_follow_the_rule(database: Database, seed: int) -> None:
     made = await fill(database, random.Random(seed), 80)
     async with database.read() as tx:
-        found = await job_line.places(tx, [job.id for job in made.waiting])
+        found = await line_parts.places(tx, [job.id for job in made.waiting])
         assert sorted(found, key=found.__getitem__) == made.order
         assert sorted(found.values()) == list(range(1, len(made.order) + 1))
         single = [await job_lists.place(tx, job_id) for job_id in made.order[::9]]
         assert single == list(range(1, len(made.order) + 1, 9))
-        assert await job_line.count(tx) == len(made.order)
+        assert await line_parts.count(tx) == len(made.order)
         for limit in (1, 3, 20, 200):
             first = await job_line.first(tx, limit=limit)
             assert [one.id for one in first] == made.order[:limit]
@@ -124,7 +124,7 @@ async def test_of_a_long_line_only_the_front_is_listed(database: Database) -> No
     async with database.read() as tx:
         line = await job_lists.line(tx)
         assert [job.id for job in line] == [row["id"] for row in rows[: job_lists.SHOWN]]
-        assert await job_line.places(tx, [rows[-1]["id"]]) == {rows[-1]["id"]: 300}
+        assert await line_parts.places(tx, [rows[-1]["id"]]) == {rows[-1]["id"]: 300}
 
 
 def _on(base: str) -> TrainParams:

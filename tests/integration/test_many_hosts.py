@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pipeline import fits
 from pipeline.ability import Ability
-from storage import bases, clock, job_store, job_wishes, worker_store
+from storage import bases, clock, job_store, job_wishes, migrate, worker_store
 from storage.bases import Base
 from storage.database import Database
 from storage.job import Job, JobState
@@ -167,7 +167,7 @@ async def test_an_old_worker_goes_on_beside_a_new_one(place: Place) -> None:
     newer = await place.order(photos(8), name="newer")
     await asks_more(place, newer, spec=2)
     first = await place.order(photos(8, first=9), name="first")
-    old = worker(place, 1, "0008")
+    old = worker(place, 1, migrate.HEAD)
     await place_until(place, first, JobState.DELIVERING)
     # The new version comes: its tables have more, nothing less.
     async with place.database.write() as tx:
@@ -177,7 +177,7 @@ async def test_an_old_worker_goes_on_beside_a_new_one(place: Place) -> None:
     await place_until(place, second, JobState.DELIVERING)
     assert await state_of(place, newer) is JobState.QUEUED
     assert "Traceback" not in await ended(old)
-    late = worker(place, 1, "0008")
+    late = worker(place, 1, migrate.HEAD)
     _, said = await asyncio.to_thread(late.communicate)
     assert late.returncode != 0
     assert b"written by a newer lorabot" in said

@@ -43,7 +43,7 @@ from bot.screen import MAX_BUTTON_DATA, Screen
 from bot.texts.catalog import Catalog
 from storage.access import Member, Pause, Quota, Standing
 from storage.job import JobState, Photo
-from storage.line import moved, priorities
+from storage.line import entry_of, moved, priorities
 from storage.roster import Card, Computer, Profile, Roster, Tally
 from tests.jobs import make_job
 
@@ -218,7 +218,9 @@ DRAFTS = tuple(Conversation(state=state, draft="D" * 26, name="mochi") for state
 def test_to_a_stranger_admins_words_do_not_exist(key: str, argument: str) -> None:
     """The same answer as to a word that nobody knows, in every state."""
     job = make_job(person="tg:2")
-    facts = replace(FACTS, pressed=job, board=Board(line=(job,)), office=Office(whom=person()))
+    facts = replace(
+        FACTS, pressed=job, board=Board(line=(entry_of(job),)), office=Office(whom=person())
+    )
     event: Event = Choice(key, job.id, argument)
     nobody: Event = Choice("nosuchverb", job.id, argument)
     if key.startswith("/"):
@@ -385,7 +387,7 @@ def test_people_are_listed_with_pages() -> None:
     ],
 )
 def test_a_job_moves_in_the_line(which: int, way: str, order: str) -> None:
-    jobs = [make_job(name=str(number)) for number in range(4)]
+    jobs = [entry_of(make_job(name=str(number))) for number in range(4)]
     after = moved(jobs, jobs[which].id, way)
     assert "".join(job.name for job in after) == order
     wanted = priorities(jobs, after)
@@ -397,7 +399,7 @@ def test_a_job_moves_in_the_line(which: int, way: str, order: str) -> None:
 
 def test_moving_says_the_place_and_is_noted() -> None:
     jobs = tuple(make_job(name=f"m{number}") for number in range(3))
-    facts = replace(ADMIN, pressed=jobs[2], board=Board(line=jobs))
+    facts = replace(ADMIN, pressed=jobs[2], board=Board(line=tuple(map(entry_of, jobs))))
     actions = actions_of(Choice("qmove", jobs[2].id, "first"), facts)
     assert any(isinstance(one, Reorder) and jobs[2].id in one.priorities for one in actions)
     assert Note("move", jobs[2].id, "first") in actions
@@ -407,14 +409,14 @@ def test_moving_says_the_place_and_is_noted() -> None:
 @pytest.mark.parametrize("way", ["", "away", "first"])
 def test_what_does_not_wait_does_not_move(way: str) -> None:
     job = make_job(state=JobState.TRAINING)
-    facts = replace(ADMIN, pressed=job, board=Board(line=(job,)))
+    facts = replace(ADMIN, pressed=job, board=Board(line=(entry_of(job),)))
     assert "not wait" in said(actions_of(Choice("qmove", job.id, way), facts))
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_job_has_details(state: JobState) -> None:
     job = make_job(state=state, person="tg:1")
-    board = Board(line=(job,), names={"tg:1": "Ada"})
+    board = Board(line=(entry_of(job),), names={"tg:1": "Ada"})
     text = said(actions_of(Choice("qshow", job.id), replace(ADMIN, pressed=job, board=board)))
     assert "by Ada (tg:1)" in text
     assert "1 photo · demo" in text
@@ -422,7 +424,7 @@ def test_every_job_has_details(state: JobState) -> None:
 
 def test_names_in_the_queue_are_for_admins() -> None:
     job = make_job(person="tg:2", name="secret")
-    board = Board(line=(job,), names={"tg:2": "Bob"}, online=1)
+    board = Board(line=(entry_of(job),), names={"tg:2": "Bob"}, online=1)
     assert "secret" in said(actions_of(Command("queue"), replace(ADMIN, board=board)))
     stranger = actions_of(Command("queue"), replace(FACTS, board=board))
     assert "secret" not in said(stranger)
@@ -475,7 +477,7 @@ def test_resume_ends_it_once() -> None:
 def test_people_read_that_their_place_is_kept() -> None:
     job = make_job(person="tg:1")
     pause = Pause(since=NOW, until=NOW + HOUR_S, reason="driver update")
-    facts = replace(FACTS, jobs=(job,), board=Board(line=(job,), pause=pause, online=1))
+    facts = replace(FACTS, jobs=(job,), board=Board(line=(entry_of(job),), pause=pause, online=1))
     for name in ("status", "queue"):
         text = said(actions_of(Command(name), facts))
         assert "Training is paused until about" in text

@@ -15,6 +15,7 @@ from bot.screen import Button, Line, Screen, Slot
 from bot.texts.catalog import Catalog, MissingTextError, nearest
 from bot.web import words
 from storage.job import Failure, JobState, Rejection
+from storage.line import entry_of
 from tests.jobs import make_job
 from trainer.run import Failure as Cause
 from trainer.run import Phase, Progress
@@ -165,7 +166,7 @@ def test_the_delivery_ladder() -> None:
 
 def test_starts_are_estimated_over_all_workers() -> None:
     running = make_job(id="A", state=JobState.TRAINING, started_at=40.0)
-    line = [running, make_job(id="B"), make_job(id="C")]
+    line = [entry_of(job) for job in (running, make_job(id="B"), make_job(id="C"))]
     starts, new = start_times(line, {"demo": 100.0}, workers=1, now=100.0)
     assert (starts, new) == ({"A": 0.0, "B": 40.0, "C": 140.0}, 240.0)
     starts, new = start_times(line, {"demo": 100.0}, workers=2, now=100.0)
