@@ -20,8 +20,11 @@ from storage.job import JobState
 
 @dataclass(slots=True, kw_only=True)
 class After:
-    """What is left to do once the transaction is committed."""
+    """What is left to do once the transaction is committed. ``language`` is the person's, where it
+    speaks to them alone and is known.
+    """
 
+    language: str | None = None
     screens: list[Screen] = field(default_factory=list)
     library: list[LibraryAction] = field(default_factory=list)
     privacy: list[PrivacyAction] = field(default_factory=list)

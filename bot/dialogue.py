@@ -148,7 +148,7 @@ class Dialogue:
         if after.ring:
             await self.doorbell.ring()
         for screen in after.screens:
-            await self.presenter.tell(incoming.chat, screen)
+            await self.presenter.tell(incoming.chat, screen, language=after.language)
         if after.panel_changed:
             self.presenter.look(incoming.chat)
         await self._forget(after)
@@ -197,7 +197,8 @@ class Dialogue:
         chat = incoming.chat
         if not await _is_first(tx, incoming, now):
             return None
-        await people_store.remember(tx, incoming.person, now=now)
+        language = await people_store.remember(tx, incoming.person, now=now)
+        after.language = language if chat == incoming.person.id else None
         if incoming.out_file_bytes is not None:
             await limit_store.said(tx, chat, incoming.out_file_bytes, now=now)
         stored = await conversation_store.load(tx, chat)
@@ -260,6 +261,7 @@ class Dialogue:
             ):
                 await self.registrar.write(tx, action, facts, chat)
                 after.privacy.append(action)
+                after.language = None  # it may be another one now
                 after.ring = True
             case SendResult() | SendCard() | SendStep() | RenameModel() | DeleteModel() | Rate():
                 await self.librarian.write(tx, action, facts)

@@ -20,6 +20,7 @@ from bot.darkroom import Darkroom
 from bot.draft import Conversation
 from bot.facts import Facts
 from bot.frontend import Frontend, Marking, Message, NetworkError, OutFile
+from bot.lasting import lasting
 from bot.marker import Marker
 from bot.marks import marks_of
 from bot.panels import panel
@@ -32,7 +33,7 @@ from bot.unread import UnreadError
 from storage import conversation_store, job_lists, mark_store, people_store
 from storage.blobs import StoreError
 from storage.conversation_store import Stored
-from storage.database import Database
+from storage.database import Database, Tx
 from storage.job import new_id
 from storage.people_store import Person
 
@@ -50,6 +51,14 @@ def panel_ref(kept: str, number: int) -> str:
     return ref if shown == str(number) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """``language`` is the person's, where it is known already."""
+
+    screen: Screen
+    language: str | None = None
+
+
 @dataclass(slots=True)
 class Chat:
     """What waits to be shown in one chat, and the last panel with its draft; ``lock`` keeps its
@@ -57,7 +66,7 @@ class Chat:
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    toasts: deque[Screen] = field(default_factory=deque)
+    toasts: deque[Toast] = field(default_factory=deque)
     dirty: bool = False
     panel: tuple[str, Message] | None = None
     showing: asyncio.Task[None] | None = None
@@ -78,11 +87,13 @@ class Presenter:
         self._frontends = frontends
         self._chats: defaultdict[str, Chat] = defaultdict(Chat)
 
-    async def tell(self, chat: str, screen: Screen) -> None:
-        """Also people of networks that another process serves: they hear nothing from this one."""
+    async def tell(self, chat: str, screen: Screen, *, language: str | None = None) -> None:
+        """Also people of networks that another process serves: they hear nothing from this one.
+        ``language`` saves looking for the person's.
+        """
         if chat.partition(":")[0] not in self._frontends:
             return
-        self._chats[chat].toasts.append(screen)
+        self._chats[chat].toasts.append(Toast(screen, language))
         self._start(chat)
 
     def look(self, chat: str) -> None:
@@ -97,9 +108,8 @@ class Presenter:
         """What a predecessor did not get to show, and whatever fell through: look again."""
         try:
             while True:
-                async with self._database.read() as tx:
-                    behind = await conversation_store.unshown(tx, list(self._frontends))
-                for chat in behind:
+                # While the database is away, what is being sent is not broken off.
+                for chat in await lasting(self._behind):
                     self.look(chat)
                 await asyncio.sleep(LOOK_S)
         finally:
@@ -109,10 +119,13 @@ class Presenter:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._marker.close()
 
+    async def _behind(self) -> list[str]:
+        async with self._database.read() as tx:
+            return await conversation_store.unshown(tx, list(self._frontends))
+
     async def catalog(self, person: str) -> Catalog:
         async with self._database.read() as tx:
-            known = await people_store.get(tx, [person])
-        return Catalog.load(nearest(known[person].language if person in known else ""))
+            return await _catalog(tx, person)
 
     async def picture(self, screen: Screen) -> OutFile | None:
         """What it shows, as a file; None where there is nothing to show any more."""
@@ -149,17 +162,20 @@ class Presenter:
                 log.warning("a panel has to wait for its picture (%s)", error)
                 return
 
-    async def _next_toast(self, name: str, waiting: deque[Screen]) -> None:
-        screen = waiting.popleft()
+    async def _next_toast(self, name: str, waiting: deque[Toast]) -> None:
+        toast = waiting.popleft()
         try:
-            await self._toast(name, screen)
+            await self._toast(name, toast)
         except DBAPIError:
-            waiting.appendleft(screen)  # nothing of it was sent
+            waiting.appendleft(toast)  # nothing of it was sent
             raise
 
-    async def _toast(self, name: str, screen: Screen) -> None:
-        frontend = self._frontends[name.partition(":")[0]]
-        catalog = await self.catalog(name)
+    async def _toast(self, name: str, toast: Toast) -> None:
+        frontend, screen = self._frontends[name.partition(":")[0]], toast.screen
+        if toast.language is None:
+            catalog = await self.catalog(name)
+        else:
+            catalog = Catalog.load(nearest(toast.language))
         key = f"toast-{new_id()}"
         try:
             picture = await self.picture(screen)
@@ -182,19 +198,20 @@ class Presenter:
             # Of the same moment: a photo that came since is not yet known to be used.
             signs = isinstance(frontend, Marking) and bool(photos)
             marked = await mark_store.of_chat(tx, name) if signs else []
+            catalog = await _catalog(tx, person.id)
         screen = await self._drawn(panel, conversation, facts)
         ref = panel_ref(stored.panel_ref, conversation.panel)
         if not ref or screen is None:
             await self._retire(frontend, name, stored.panel_ref, person.id)
         kept = ""
         if screen is not None:
-            catalog = await self.catalog(person.id)
             picture = await self.picture(screen)
             message = render(screen, catalog, frontend.limits, picture=picture)
             key = f"panel-{conversation.draft}-{conversation.panel}"
             kept = f"{conversation.panel}|{await edit_or_send(frontend, name, ref, message, key)}"
             self._chats[name].panel = (conversation.draft, message)
-        await self._mark(name, stored, kept)
+        # However long the database is away: else the panel would be sent once more.
+        await lasting(partial(self._mark, name, stored, kept))
         if marked and isinstance(frontend, Marking):
             marks = await self._drawn(partial(marks_of, marked), conversation, facts)
             self._marker.look(name, frontend, marks)
@@ -233,3 +250,8 @@ class Presenter:
     async def _mark(self, name: str, stored: Stored, kept: str) -> None:
         async with self._database.write() as tx:
             await conversation_store.mark_shown(tx, name, stored.version, kept)
+
+
+async def _catalog(tx: Tx, person: str) -> Catalog:
+    known = await people_store.get(tx, [person])
+    return Catalog.load(nearest(known[person].language if person in known else ""))

@@ -12,6 +12,7 @@ from bot.frontend import Incoming
 from bot.reading import Reader
 from bot.unread import GROUPS, UnreadError
 from storage.database import Tx
+from storage.job import Photo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Thought:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinker:
-    """``eager``: everything is read at once, for whoever uses facts after the step."""
+    """The conversation's pure step, and those who read for it."""
 
     reader: Reader
     backroom: Backroom
@@ -40,15 +41,22 @@ class Thinker:
         *,
         eager: bool = False,
     ) -> Thought:
-        """``last`` are the facts of a photo just before this event. The step is pure, so it is
-        simply made again when it asks for something that was not read.
+        """``last`` are the facts of a photo just before this event; ``eager``: everything is read
+        at once, for whoever uses facts after the step. The step is pure, so it is simply made again
+        when it asks for something that was not read.
         """
-        facts = await self._facts(tx, incoming, conversation, event, last, eager=eager)
+        photos = conversation.photos
+        if isinstance(event, PhotoReceived):
+            photos += (event.photo,)
+        else:
+            last = None  # one photo's facts serve the next photo alone
+        if last is None:
+            facts = await self._facts(tx, incoming, conversation, event, photos, eager=eager)
+        else:
+            facts = await self.reader.looked(tx, last, photos)
         while True:
             try:
-                known = facts
-                if last is None or not isinstance(event, PhotoReceived):
-                    known = await self.backroom.look(tx, event, facts)
+                known = await self.backroom.look(tx, event, facts) if last is None else facts
                 after, actions = step(conversation, event, known)
             except UnreadError as unread:
                 facts = await self.reader.fill(tx, facts, unread.what)
@@ -61,15 +69,10 @@ class Thinker:
         incoming: Incoming,
         conversation: Conversation,
         event: Event,
-        last: Facts | None,
+        photos: tuple[Photo, ...],
         *,
         eager: bool,
     ) -> Facts:
-        photos = conversation.photos
-        if isinstance(event, PhotoReceived):
-            photos += (event.photo,)
-            if last is not None:
-                return await self.reader.looked(tx, last, photos)
         facts = await self.reader.facts(
             tx,
             incoming.person,

@@ -9,6 +9,10 @@ from storage.access import Member, Standing
 from storage.database import Tx
 from storage.schema import audit, letters, members
 
+AT_DOOR = sa.select(members).where(
+    sa.or_(members.c.person == sa.bindparam("of"), members.c.is_admin.is_(True))
+)
+
 
 async def get(tx: Tx, person: str) -> Member:
     found = await tx.execute(sa.select(members).where(members.c.person == person))
@@ -18,8 +22,7 @@ async def get(tx: Tx, person: str) -> Member:
 
 async def at_door(tx: Tx, person: str) -> tuple[Member, frozenset[str]]:
     """The person, and all whose role stands in the database: both at one look."""
-    wanted = sa.or_(members.c.person == person, members.c.is_admin.is_(True))
-    rows = (await tx.execute(sa.select(members).where(wanted))).mappings().all()
+    rows = (await tx.execute(AT_DOOR, {"of": person})).mappings().all()
     own = [_member(row) for row in rows if row["person"] == person]
     steering = frozenset(str(row["person"]) for row in rows if row["is_admin"])
     return own[0] if own else Member(person=person), steering

@@ -9,6 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage.database import Tx
 from storage.schema import conversations
 
+OF_CHAT = sa.select(conversations).where(conversations.c.chat == sa.bindparam("of"))
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -21,7 +23,7 @@ class Stored:
 
 
 async def load(tx: Tx, chat: str) -> Stored | None:
-    found = await tx.execute(sa.select(conversations).where(conversations.c.chat == chat))
+    found = await tx.execute(OF_CHAT, {"of": chat})
     row = found.first()
     if row is None:
         return None

@@ -64,8 +64,7 @@ class Database:
     async def _open_postgres(cls, url: str, patience_s: float) -> "Database":
         database = cls(*postgres.engines(url))
         try:
-            await postgres.wait_for(database._writer, patience_s)
-            await migrate.postgres_to_newest(database._writer)
+            await postgres.wait_for(database._writer, migrate.postgres_to_newest, patience_s)
         except BaseException:
             await database.close()
             raise
@@ -132,4 +131,6 @@ def _prepare(engine: AsyncEngine, begin: str) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, one_hop.Connection)  # noqa: S101  made by `open`
+        driver.begin(begin)

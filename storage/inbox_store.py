@@ -8,6 +8,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage.database import Tx
 from storage.schema import inbox, seen_updates
 
+ONE = sa.and_(inbox.c.platform == sa.bindparam("of"), inbox.c.update_id == sa.bindparam("number"))
+# The text goes, for it is somebody's words; the id stays, against a repetition.
+HANDLED = inbox.update().where(ONE).values(done=True, body="")
+SETTLED = HANDLED.where(inbox.c.done.is_(False))
+
 
 async def first_time(tx: Tx, platform: str, update_id: str, *, now: float) -> bool:
     """Claim this update's effect for the transaction at hand; False: it had its effect already."""
@@ -26,7 +31,7 @@ async def keep(tx: Tx, platform: str, items: list[tuple[str, str]], *, now: floa
         {"platform": platform, "update_id": name, "body": body, "kept_at": now, "done": False}
         for name, body in items
     ]
-    await tx.execute(dialect.insert(inbox).values(rows).on_conflict_do_nothing())
+    await tx.execute(dialect.insert(inbox).on_conflict_do_nothing(), rows)
 
 
 async def pending(tx: Tx, platform: str) -> list[tuple[str, str]]:
@@ -38,17 +43,12 @@ async def pending(tx: Tx, platform: str) -> list[tuple[str, str]]:
 
 
 async def done(tx: Tx, platform: str, update_id: str) -> None:
-    """Handled. The text goes, for it is somebody's words; the id stays, against a repetition."""
-    handled = inbox.update().where(inbox.c.platform == platform, inbox.c.update_id == update_id)
-    await tx.execute(handled.values(done=True, body=""))
+    await tx.execute(HANDLED, {"of": platform, "number": update_id})
 
 
 async def settle(tx: Tx, platform: str, update_id: str) -> bool:
-    """Handled, in the transaction of its effect; False: it was handled before."""
-    handled = inbox.update().where(
-        inbox.c.platform == platform, inbox.c.update_id == update_id, inbox.c.done.is_(False)
-    )
-    return (await tx.execute(handled.values(done=True, body=""))).rowcount == 1
+    """Done, in the transaction of its effect; False: it was handled before."""
+    return (await tx.execute(SETTLED, {"of": platform, "number": update_id})).rowcount == 1
 
 
 async def last_update_id(tx: Tx, platform: str) -> int | None:

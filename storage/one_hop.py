@@ -1,7 +1,8 @@
 """aiosqlite with one visit to its thread for each statement, where SQLAlchemy's way makes five.
 
 To open a cursor, run, fetch and close are a visit each; here they are one, because all rows are
-fetched anyway. Everything else is aiosqlite's.
+fetched anyway. A transaction begins with its first statement, in the same visit, and is rolled back
+only if there is something to roll back. Everything else is aiosqlite's.
 """
 
 import sqlite3
@@ -64,15 +65,45 @@ class Cursor:
 
 
 class Connection(aiosqlite.Connection):
+    _begin = ""  # what the next statement is to begin
+    _used = False  # since the last end of a transaction
+
     def cursor(self) -> Cursor:  # type: ignore[override]  # no visit is needed for it
         return Cursor(self)
 
+    def begin(self, how: str) -> None:
+        """A transaction, with the next statement: that one also waits for the lock."""
+        self._begin = how
+
     async def run(self, statement: str, values: Any, *, many: bool = False) -> Answer:
+        begin, self._begin = self._begin, ""
+        # Also where nobody waits for the answer any more: the thread goes on.
+        self._used = True
         visit: Callable[..., Awaitable[Answer]] = self._execute
-        return await visit(_run, self._conn, statement, values, many)
+        return await visit(_run, self._conn, begin, statement, values, many)
+
+    async def commit(self) -> None:
+        await self._end(super().commit)
+
+    async def rollback(self) -> None:
+        await self._end(super().rollback)
+
+    async def _end(self, how: Callable[[], Awaitable[None]]) -> None:
+        self._begin = ""
+        if self._used:
+            await how()
+            self._used = False
 
 
-def _run(connection: sqlite3.Connection, statement: str, values: Any, many: bool) -> Answer:  # noqa: FBT001
+def _run(
+    connection: sqlite3.Connection,
+    begin: str,
+    statement: str,
+    values: Any,
+    many: bool,  # noqa: FBT001
+) -> Answer:
+    if begin:
+        connection.execute(begin).close()
     with closing(connection.cursor()) as cursor:
         if many:
             cursor.executemany(statement, values)

@@ -2,12 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from storage.database import Tx
 from storage.schema import people
+
+_NAMES = sa.select(people.c.id, people.c.name)
+_NAMES = _NAMES.where(people.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +27,31 @@ class Person:
     language: str = ""
 
 
-async def remember(tx: Tx, person: Person, *, now: float = 0.0) -> None:
-    """``now``: this is the person's own word, and not only news about them."""
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    seen_at = {"seen_at": now} if now else {}
-    row = dialect.insert(people).values(asdict(person) | {"seen_at": now})
-    # Some updates do not tell the client's language.
-    language = {"language": person.language} if person.language else {}
-    changes = {"name": person.name, **language, **seen_at}
-    await tx.execute(row.on_conflict_do_update(index_elements=["id"], set_=changes))
+async def remember(tx: Tx, person: Person, *, now: float = 0.0) -> str:
+    """``now``: this is the person's own word, and not only news about them. The language to speak
+    with them, as in `get`.
+    """
+    row = asdict(person) | {"seen_at": now}
+    known = (await tx.execute(_remember(tx.dialect.name), row)).one()
+    return str(known.chosen or known.language)
+
+
+@cache
+def _remember(dialect: str) -> ReturningInsert[tuple[str, str]]:
+    """Some updates do not tell the client's language: then it stays as it was."""
+    row = (postgresql if dialect == "postgresql" else sqlite).insert(people)
+    changes = {
+        "name": row.excluded.name,
+        "language": _unless(row.excluded.language, "", people.c.language),
+        "seen_at": _unless(row.excluded.seen_at, 0.0, people.c.seen_at),
+    }
+    known = row.on_conflict_do_update(index_elements=["id"], set_=changes)
+    found: ReturningInsert[tuple[str, str]] = known.returning(people.c.chosen, people.c.language)
+    return found
+
+
+def _unless(said: Any, nothing: str | float, before: Any) -> sa.Case[Any]:
+    return sa.case((said == nothing, before), else_=said)
 
 
 async def get(tx: Tx, ids: Collection[str]) -> dict[str, Person]:
@@ -38,6 +60,11 @@ async def get(tx: Tx, ids: Collection[str]) -> dict[str, Person]:
         row.id: Person(id=row.id, name=row.name, language=row.chosen or row.language)
         for row in found
     }
+
+
+async def names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
+    found = await tx.execute(_NAMES, {"ids": list(ids)}) if ids else ()
+    return {row.id: row.name for row in found}
 
 
 async def choose_language(tx: Tx, person: str, language: str) -> None:

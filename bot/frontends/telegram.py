@@ -11,18 +11,18 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
-from telegram import Bot, CallbackQuery, File, Update
+from telegram import Bot, File, Update
 from telegram.error import TelegramError
 from telegram.ext import Application, ContextTypes, TypeHandler
-from telegram.request import HTTPXRequest
 
 from bot.frontend import Limits, Message, Receive
 from bot.render import render
 from bot.screen import Line, Mark
 from bot.screens import toast
 from bot.telegram.bringing import Bringing
+from bot.telegram.calls import Calls, call
 from bot.telegram.errors import explain
-from bot.telegram.inbox import Inbox, Kept
+from bot.telegram.inbox import Inbox, Kept, Raw
 from bot.telegram.markup import to_html
 from bot.telegram.menus import Menus, commands
 from bot.telegram.messages import NO_PREVIEW, UPLOAD_S, Messages
@@ -64,7 +64,7 @@ class Telegram:
     ) -> None:
         # The library's coming way to say seconds; with the present one each 429 makes a warning.
         os.environ["PTB_TIMEDELTA"] = "true"
-        for name in ("httpx", "httpcore", "telegram"):
+        for name in ("aiohttp", "telegram"):
             # They log addresses, which hold the token, and updates, which hold people's words.
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.limits = Limits(
@@ -74,14 +74,18 @@ class Telegram:
             copies=True,
         )
         self._database = database
-        updates = _request(1)
+        self._calls = tuple(
+            Calls(api_url, number, answer_s=ANSWER_S, upload_s=UPLOAD_S)
+            for number in (CONNECTIONS, 1)
+        )
+        calls, updates = self._calls
         self._app = (
             Application.builder()
             .token(token)
             .base_url(f"{api_url.rstrip('/')}/bot")
             .base_file_url(f"{api_url.rstrip('/')}/file/bot")
             .local_mode(local_server)
-            .request(_request(CONNECTIONS))
+            .request(calls)
             .get_updates_request(updates)
             .concurrent_updates(AT_ONCE)
             .updater(None)
@@ -92,7 +96,7 @@ class Telegram:
         self._app.add_error_handler(_complain)
         self._bot: Bot = self._app.bot
         self._messages = Messages(self._bot, self.limits, self._move)
-        self._inbox = Inbox(database, self._app.update_queue)
+        self._inbox = Inbox(database, self._app.update_queue, self._met)
         self._source: Polling | Bringing = Polling(updates, self._bot, self._inbox)
         if webhook is not None:
             self._source = Bringing(self._bot, self._inbox, webhook)
@@ -136,7 +140,8 @@ class Telegram:
         if self._app.running:
             await self._app.stop()
         await self._app.shutdown()
-        await self._bot.shutdown()  # where the start came no further than the first call
+        for calls in self._calls:
+            await calls.shutdown()  # where the start came no further than the first call
 
     def _beside(self, work: Coroutine[object, object, None]) -> None:
         self._count(self._app.create_task(work))
@@ -157,10 +162,19 @@ class Telegram:
             log.warning("update %s: once more later (%s)", kept.update_id, type(error).__name__)
             self._beside(self._inbox.again(kept))
 
+    def _met(self, update: Raw) -> None:
+        """A button's little clock ends at once, whatever comes of the press."""
+        match update:
+            case {"callback_query": {"id": str(query_id)}}:
+                self._beside(self._answer(query_id))
+
+    async def _answer(self, query_id: str) -> None:
+        """Too late is no harm: then the clock has ended by itself."""
+        with suppress(TelegramError):
+            await call(self._bot, "answerCallbackQuery", callback_query_id=query_id)
+
     async def _take(self, kept: Kept, receive: Receive) -> None:
         update = Update.de_json(json.loads(kept.body), self._bot)
-        if update.callback_query is not None:
-            self._beside(_answer(update.callback_query))
         if (chats := moved(update)) is not None:
             await self._move(*chats)
         asked = asked_in_group(update, self._bot.username, commands(DEFAULT))
@@ -205,23 +219,6 @@ class Telegram:
 def start_link(username: str) -> str:
     """Opens the private chat; whatever stands behind it comes as the word of a /start."""
     return f"https://t.me/{username}?start="
-
-
-def _request(connections: int) -> HTTPXRequest:
-    return HTTPXRequest(
-        connection_pool_size=connections,
-        read_timeout=ANSWER_S,
-        write_timeout=ANSWER_S,
-        connect_timeout=ANSWER_S,
-        pool_timeout=ANSWER_S,
-        media_write_timeout=UPLOAD_S,
-    )
-
-
-async def _answer(query: CallbackQuery) -> None:
-    """Ends the button's little clock. Too late is no harm: then the clock has ended by itself."""
-    with suppress(TelegramError):
-        await query.answer()
 
 
 async def _complain(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:

@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 
-import httpx
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -12,6 +11,7 @@ from telegram.error import (
     RetryAfter,
     TelegramError,
 )
+from telegram.error import NetworkError as CallError
 
 from bot.frontend import (
     ChatGoneError,
@@ -37,8 +37,14 @@ CHAT_GONE = (
 TOO_LARGE = ("too large", "too big")  # the first is the web server's own, in front of the API
 FOR_NOW = "temporarily unavailable"
 QUOTED = re.compile(r"[:\"]| '|\. ")  # from here on a description may repeat what we sent
-# Nothing had been sent yet when these came up: trying again makes no second message.
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class NotSentError(CallError):
+    """Nothing of a call had left yet: trying again makes no second message."""
+
+
+class LostAnswerError(CallError):
+    """A call went out, or a part of it, and what came of it is not known."""
 
 
 class TokenRejectedError(NetworkError):
@@ -94,8 +100,14 @@ def _failed(error: TelegramError, *, sending: bool) -> NetworkError:
     """No answer, or one that is not Telegram's."""
     if says(error, *TOO_LARGE):
         return TooLargeError("Telegram: the file is too large")
-    cause = error.__cause__
-    what = f"Telegram: {type(cause or error).__name__}"
-    if sending and isinstance(cause, httpx.HTTPError) and not isinstance(cause, NOT_SENT):
+    what = f"Telegram: {name(error)}"
+    if sending and isinstance(error, LostAnswerError):
         return UncertainError(what)
     return NetworkError(what)
+
+
+def name(error: TelegramError) -> str:
+    """Fit for a log: words of others may hold the token."""
+    if isinstance(error, NotSentError | LostAnswerError):
+        return error.message
+    return type(error.__cause__ or error).__name__

@@ -7,7 +7,7 @@ its work would lose somebody's message.
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,14 +30,18 @@ class Kept:
 
 
 class Inbox:
-    """``queue`` gets each kept update once in this process.
+    """``queue`` gets each kept update once in this process; ``met`` hears of each as soon as it is
+    here, perhaps more than once, and before it is certain that it stays.
 
     The updates stay as they came: one that nobody can read must not stop those behind it.
     """
 
-    def __init__(self, database: Database, queue: asyncio.Queue[object]) -> None:
+    def __init__(
+        self, database: Database, queue: asyncio.Queue[object], met: Callable[[Raw], None]
+    ) -> None:
         self._database = database
         self._queue = queue
+        self._met = met
         self._queued: set[str] = set()
         self._settled: set[str] = set()
 
@@ -45,12 +49,16 @@ class Inbox:
         """What a killed predecessor left."""
         async with self._database.read() as tx:
             waiting = await inbox_store.pending(tx, PLATFORM)
+        for _, body in waiting:
+            self._met(json.loads(body))
         self._put(self._choose([Kept(*one) for one in waiting]))
 
     async def keep(self, updates: list[Raw]) -> None:
         """Past the line of other writes: the network, and whoever pressed a button, waits for
         this one.
         """
+        for one in updates:
+            self._met(one)
         bodies = {str(one["update_id"]): json.dumps(one) for one in updates}
         new: list[Kept] = []
         with self._unchosen(new):

@@ -6,8 +6,9 @@ and again; a menu is only a comfort, and each command asks anew who may say it.
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from functools import cache
 
 from sqlalchemy.exc import DBAPIError
 from telegram import Bot, BotCommand, BotCommandScopeChat
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 LOOK_S = 5.0
 
 
-def commands(language: str, key: str = "help.text") -> dict[str, str]:
+@cache
+def commands(language: str, key: str = "help.text") -> Mapping[str, str]:
     """Names and what they do, from the help that people read."""
     lines = Catalog.load(language).text(key).splitlines()
     parts = [line.removeprefix("/").partition(" – ") for line in lines if line.startswith("/")]
@@ -69,7 +71,7 @@ class Menus:
         scope = BotCommandScopeChat(chat_id(admin))
         try:
             for language in languages():
-                every = commands(language) | commands(language, "help.admin")
+                every = {**commands(language), **commands(language, "help.admin")}
                 menu = [BotCommand(*one) for one in every.items()]
                 code = _code(language)
                 await self._bot.set_my_commands(menu, scope=scope, language_code=code)

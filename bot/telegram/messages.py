@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from telegram import Bot, InputMediaDocument, InputMediaPhoto, LinkPreviewOptions
-from telegram import Message as Sent
 from telegram.constants import ParseMode, ReactionEmoji
 from telegram.error import BadRequest, ChatMigrated, TelegramError
 
 from bot.frontend import Limits, Message, OutFile
 from bot.screen import Mark
+from bot.telegram.calls import call
 from bot.telegram.errors import NO_TEXT, UNCHANGED, WRONG_FILE, explain, says
 from bot.telegram.markup import keyboard, to_html
 
 UPLOAD_S = 120.0  # the answer to a large file comes when Telegram has stored it
 MEDIA = "media"
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+NO_PREVIEW_JSON = NO_PREVIEW.to_dict()
 
 # What a person sees under a photo; both are among those that every chat knows.
 MARKS = {Mark.LOOK: ReactionEmoji.THINKING_FACE, Mark.OUT: ReactionEmoji.THUMBS_DOWN}
@@ -38,11 +39,11 @@ class Messages:
 
     async def send(self, chat: int, message: Message) -> str:
         try:
-            sent = await self._send(chat, message)
+            number = await self._send(chat, message)
         except TelegramError as error:
             raise explain(error, sending=True) from None
         has_media = message.file is not None or message.picture is not None
-        return f"{sent.message_id}:{MEDIA}" if has_media else str(sent.message_id)
+        return f"{number}:{MEDIA}" if has_media else str(number)
 
     async def edit(self, chat: int, ref: str, message: Message) -> None:
         number, _, kind = ref.partition(":")
@@ -59,11 +60,14 @@ class Messages:
 
     async def mark(self, chat: int, ref: str, mark: Mark) -> None:
         try:
-            await self._bot.set_message_reaction(chat, int(ref), MARKS.get(mark))
+            shown = [{"type": "emoji", "emoji": MARKS[mark]}] if mark in MARKS else None
+            await call(
+                self._bot, "setMessageReaction", chat_id=chat, message_id=int(ref), reaction=shown
+            )
         except TelegramError as error:
             raise explain(error) from None
 
-    async def _send(self, chat: int, message: Message) -> Sent:
+    async def _send(self, chat: int, message: Message) -> int:
         send = self._send_text
         if message.file is not None:
             send = self._send_file
@@ -75,17 +79,20 @@ class Messages:
             await self._moved(chat, error.new_chat_id)
             return await send(error.new_chat_id, message)
 
-    async def _send_text(self, chat: int, message: Message) -> Sent:
-        return await self._bot.send_message(
-            chat,
-            to_html(message.text, self._limits.text),
+    async def _send_text(self, chat: int, message: Message) -> int:
+        sent = await call(
+            self._bot,
+            "sendMessage",
+            chat_id=chat,
+            text=to_html(message.text, self._limits.text),
             parse_mode=ParseMode.HTML,
             reply_markup=keyboard(message.buttons),
             disable_notification=not message.notify,
-            link_preview_options=NO_PREVIEW,
+            link_preview_options=NO_PREVIEW_JSON,
         )
+        return int(sent["message_id"])
 
-    async def _send_file(self, chat: int, message: Message) -> Sent:
+    async def _send_file(self, chat: int, message: Message) -> int:
         assert message.file is not None  # noqa: S101  `_send` has looked
         name = message.file.name
         # A document shows a small picture; it goes along only with the file itself.
@@ -107,9 +114,9 @@ class Messages:
         )
         if sent.document is not None:
             self._uploaded[message.file] = sent.document.file_id
-        return sent
+        return sent.message_id
 
-    async def _send_picture(self, chat: int, message: Message) -> Sent:
+    async def _send_picture(self, chat: int, message: Message) -> int:
         assert message.picture is not None  # noqa: S101  `_send` has looked
         sent = await self._upload(
             message.picture,
@@ -125,7 +132,7 @@ class Messages:
         )
         if sent.photo:
             self._uploaded[message.picture] = sent.photo[-1].file_id
-        return sent
+        return sent.message_id
 
     async def _edit_picture(
         self, chat: int, number: int, message: Message, picture: OutFile
@@ -148,13 +155,15 @@ class Messages:
     async def _edit_text(self, chat: int, number: int, message: Message) -> bool:
         """False: the message got a file since it was sent, and has a caption instead."""
         try:
-            await self._bot.edit_message_text(
-                to_html(message.text, self._limits.text),
+            await call(
+                self._bot,
+                "editMessageText",
+                text=to_html(message.text, self._limits.text),
                 chat_id=chat,
                 message_id=number,
                 parse_mode=ParseMode.HTML,
                 reply_markup=keyboard(message.buttons),
-                link_preview_options=NO_PREVIEW,
+                link_preview_options=NO_PREVIEW_JSON,
             )
         except BadRequest as error:
             if not says(error, NO_TEXT):
@@ -163,9 +172,11 @@ class Messages:
         return True
 
     async def _edit_caption(self, chat: int, number: int, message: Message) -> None:
-        await self._bot.edit_message_caption(
-            chat,
-            number,
+        await call(
+            self._bot,
+            "editMessageCaption",
+            chat_id=chat,
+            message_id=number,
             caption=to_html(message.text, self._limits.caption),
             parse_mode=ParseMode.HTML,
             reply_markup=keyboard(message.buttons),

@@ -14,7 +14,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import BaseRequest
 
 from bot.lasting import lasting
-from bot.telegram.errors import TokenRejectedError, says, seconds
+from bot.telegram.errors import TokenRejectedError, name, says, seconds
 from bot.telegram.inbox import Inbox, Raw
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,6 @@ async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
                     "another program reads this bot's messages: stop it, or change its token"
                 )
         except TelegramError as error:
-            log.warning("Telegram does not answer (%s)", type(error.__cause__ or error).__name__)
+            log.warning("Telegram does not answer (%s)", name(error))
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -17,7 +17,7 @@ from storage.people_store import Person
 PLATFORM = "tg"
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<argument>.*))?", re.DOTALL)
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP)
-FOR_ALL = frozenset({"queue"})  # commands that a group gets its answer to
+FOR_ALL = frozenset({"queue", "status"})  # commands that a group gets its answer to
 # Also those that the standard calls common only, WebP among them.
 KINDS = mimetypes.types_map | mimetypes.common_types
 ARCHIVES = ("application/zip", "application/x-zip-compressed")

@@ -41,8 +41,9 @@ class Catalog:
             raise MissingTextError(f"{self.language}: {key} ({error})") from error
 
 
-def languages() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.po"))
+@cache
+def languages() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.po")))
 
 
 def nearest(wanted: str, otherwise: str | None = None) -> str:

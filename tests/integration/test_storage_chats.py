@@ -1,5 +1,7 @@
 """The small stores: conversations, updates, people, the web chat's messages, workers."""
 
+import sqlalchemy as sa
+
 from storage import (
     chat_log,
     conversation_store,
@@ -11,6 +13,7 @@ from storage import (
 )
 from storage.database import Database
 from storage.people_store import Person
+from storage.schema import people
 from tests.jobs import make_job
 
 ON_BOTH = True
@@ -39,12 +42,49 @@ async def test_a_chat_is_read_on_from_where_it_was(database: Database) -> None:
     assert [one.message_id for one in found] == ["1", "2"]
 
 
+async def test_a_chat_that_begins_anew_counts_on(database: Database) -> None:
+    """Whoever still shows the old one asks for what came after it."""
+    async with database.write() as tx:
+        for name in ("a", "b"):
+            await chat_log.put(tx, "web:me", name, "1", now=1)
+        await chat_log.put(tx, "web:other", "c", "1", now=1)
+        for _ in range(2):
+            before = await chat_log.last(tx, "web:me")
+            await chat_log.begin_anew(tx, "web:me", now=2)
+            assert await chat_log.put(tx, "web:me", "last", "word", now=3) == before + 2
+            entries = await chat_log.since(tx, "web:me", before, 10)
+            assert [(one.seq, one.body) for one in entries] == [
+                (before + 1, ""),
+                (before + 2, "word"),
+            ]
+            assert await chat_log.since(tx, "web:me", 0, 10) == entries
+        await chat_log.begin_anew(tx, "web:nobody", now=2)
+        assert await chat_log.last(tx, "web:nobody") == 0
+        assert await chat_log.last(tx, "web:other") == 1
+
+
 async def test_a_person_has_the_name_that_was_heard_last(database: Database) -> None:
     async with database.write() as tx:
         await people_store.remember(tx, Person(id="tg:1", name="Ann", language="en"))
         await people_store.remember(tx, Person(id="tg:1", name="Anna", language="de"))
         found = await people_store.get(tx, ["tg:1", "tg:2"])
     assert found == {"tg:1": Person(id="tg:1", name="Anna", language="de")}
+
+
+async def test_the_language_to_speak_is_known_as_soon_as_somebody_is_heard(
+    database: Database,
+) -> None:
+    async with database.write() as tx:
+        assert await people_store.remember(tx, Person(id="tg:1", name="Ann", language="en")) == "en"
+        assert await people_store.remember(tx, Person(id="tg:1", name="Ann"), now=7) == "en"
+        await people_store.choose_language(tx, "tg:1", "ru")
+        assert await people_store.remember(tx, Person(id="tg:1", name="Ann", language="zh")) == "ru"
+        await people_store.choose_language(tx, "tg:1", "")
+        assert await people_store.get(tx, ["tg:1"]) == {
+            "tg:1": Person(id="tg:1", name="Ann", language="zh")
+        }
+        seen = await tx.execute(sa.select(people.c.seen_at))
+        assert seen.scalar_one() == 7  # news about somebody are not their word
 
 
 async def test_a_conversation_comes_back_with_what_its_chat_shows(database: Database) -> None:

@@ -1,7 +1,6 @@
 """What people send reaches the core: the real library against a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,6 @@ from tests.conftest import eventually
 from tests.drawn import photos
 
 ALBUM = 10
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
 
 
 async def test_words_reach_the_core(api: BotApi, ada: Person, database: Database) -> None:
@@ -150,6 +138,19 @@ async def test_a_button_is_answered_before_the_work(
         await eventually(lambda: _answered(api, query))
         core.gate.set()
     assert core.events == [Choice("go", "1", "x")]
+
+
+async def test_a_button_is_answered_while_the_database_is_busy(
+    api: BotApi, ada: Person, database: Database
+) -> None:
+    core = Recorder()
+    shown = await api.chats.add(ada.chat, BOT, "?", rows=[[Button("Go", "go:1:")]])
+    async with running(api, database, core.receive):
+        async with database.write():
+            query = ada.presses_data(shown, "go:1:x")
+            await eventually(lambda: _answered(api, query))
+            assert core.events == []
+        await core.has(1)
 
 
 async def test_a_button_pressed_long_ago_still_counts(

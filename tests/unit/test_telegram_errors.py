@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import httpx
 import pytest
 from telegram.error import (
     BadRequest,
@@ -17,7 +16,13 @@ from telegram.error import (
 )
 
 from bot import frontend
-from bot.telegram.errors import TokenRejectedError, explain, seconds
+from bot.telegram.errors import (
+    LostAnswerError,
+    NotSentError,
+    TokenRejectedError,
+    explain,
+    seconds,
+)
 
 TOKEN = "123456:AAsecret"
 
@@ -73,22 +78,18 @@ def test_a_flood_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seconds(RetryAfter(timedelta(milliseconds=1500))) == 1.5
 
 
-@pytest.mark.parametrize(
-    "cause", [httpx.ReadTimeout(""), httpx.ReadError(""), httpx.RemoteProtocolError("")]
-)
-def test_a_send_without_an_answer_may_have_arrived(cause: Exception) -> None:
-    error = caused(NetworkError("no answer"), cause)
+def test_a_send_without_an_answer_may_have_arrived() -> None:
+    error = LostAnswerError("SocketTimeoutError")
     assert isinstance(explain(error, sending=True), frontend.UncertainError)
     assert type(explain(error)) is frontend.NetworkError
+    assert "SocketTimeoutError" in str(explain(error))
 
 
-@pytest.mark.parametrize(
-    "cause", [httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.PoolTimeout("")]
-)
-def test_a_send_that_never_left_may_be_tried_again(cause: Exception) -> None:
-    meaning = explain(caused(TimedOut(), cause), sending=True)
+def test_a_send_that_never_left_may_be_tried_again() -> None:
+    meaning = explain(NotSentError("ClientConnectorError"), sending=True)
     assert type(meaning) is frontend.NetworkError
     assert not meaning.permanent
+    assert "ClientConnectorError" in str(meaning)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_send_that_never_left_may_be_tried_again(cause: Exception) -> None:
         InvalidToken(f"The token `{TOKEN}` was rejected by the server."),
         NetworkError(f"Bad Gateway (502). Parsing the server response b'/bot{TOKEN}/x' failed"),
         BadRequest(f"Bad Request (400). Parsing the server response b'/bot{TOKEN}/x' failed"),
-        caused(NetworkError(f"httpx.E: {TOKEN}"), httpx.ReadError(f"https://x/bot{TOKEN}/y")),
+        caused(NetworkError(f"unknown: {TOKEN}"), ValueError(f"https://x/bot{TOKEN}/y")),
         BadRequest(f"Bad Request: inline keyboard button URL 'http://x/{TOKEN}' is invalid"),
         BadRequest(f'Bad Request: can\'t parse entities: Unsupported start tag "{TOKEN}"'),
     ],

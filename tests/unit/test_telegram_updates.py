@@ -215,20 +215,24 @@ def test_what_is_not_said_in_private_is_ignored(content: dict[str, Any]) -> None
         ("/Models", "models"),
         ("/anything@my_lora_bot", "train"),
         ("/queue", None),
+        ("/status", None),
         ("/weather", None),
         ("/train@other_bot", None),
         ("train", None),
     ],
 )
 def test_in_a_group_our_commands_go_on_in_private(text: str, word: str | None) -> None:
-    names = {"train", "models", "queue"}
+    names = {"train", "models", "queue", "status"}
     assert asked_in_group(said(text, chat=GROUP), ME, names) == word
 
 
-@pytest.mark.parametrize("text", ["/queue", "/queue@my_lora_bot"])
-def test_the_queue_may_be_asked_for_in_a_group(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("/queue", "queue"), ("/queue@my_lora_bot", "queue"), ("/status", "status")],
+)
+def test_queue_and_status_may_be_asked_for_in_a_group(text: str, name: str) -> None:
     asked = incoming(said(text, chat=GROUP))
-    assert (asked.event, asked.chat, asked.in_group) == (Command("queue"), "tg:-1001", True)
+    assert (asked.event, asked.chat, asked.in_group) == (Command(name), "tg:-1001", True)
 
 
 @pytest.mark.parametrize("text", ["/queue@other_bot", "queue", "/train", "/start"])
