@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import draft
 from lorabot.backup_file import ABOUT, DATABASE, ROWS, BackupFileError, Writer, is_ours
+from lorabot.backup_store import add_store
 from storage import postgres, rows
 from storage.blob_store import MAKING, photo_key
 from storage.job import LIVE
@@ -68,15 +70,17 @@ class Kept:
     keys: frozenset[str] = frozenset()
 
 
-def make(settings: Settings, target: Path, choice: Choice) -> str:
-    """Write ``target``; what is said about it. Nothing half done is left."""
+def make(settings: Settings, target: Path, choice: Choice, *, files: bool = False) -> str:
+    """Write ``target``; what is said about it. Nothing half done is left. ``files``: with those of
+    a store elsewhere.
+    """
     if target.exists():
         raise BackupError(f"{target} is there already. Name another file, or move it away.")
     if not target.parent.is_dir():
         raise BackupError(f"there is no folder {target.parent}.")
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".lorabot-backup-") as folder:
-            return _make(settings, target, choice, Path(folder))
+            return _make(settings, target, choice, Path(folder), files=files)
     except (OSError, BackupFileError) as error:
         raise BackupError(f"the backup was not made: {error}") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
@@ -84,15 +88,17 @@ def make(settings: Settings, target: Path, choice: Choice) -> str:
         raise BackupError(f"the database could not be read: {said}") from error
 
 
-def _make(settings: Settings, target: Path, choice: Choice, folder: Path) -> str:
+def _make(settings: Settings, target: Path, choice: Choice, folder: Path, *, files: bool) -> str:
     made = folder / "making"
     handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(handle, "wb") as file:  # noqa: PTH123  a descriptor has no path
         writer = Writer(file)
-        about = _database(settings, choice, folder, writer)
+        about = _database(settings, choice, folder, writer, files=files)
         kept = Kept() if choice.photos else _kept(folder, about)
         for name, path in _files(settings, choice, kept):
             writer.add(name, path)
+        if settings.blob_url and files:
+            asyncio.run(add_store(settings, writer, partial(_is_wanted, choice, kept)))
         writer.close()
         file.flush()
         os.fsync(file.fileno())
@@ -102,12 +108,15 @@ def _make(settings: Settings, target: Path, choice: Choice, folder: Path) -> str
     said = f"{target}: {len(writer.sums)} files, {size / 1e6:.1f} MB, schema {about.schema}."
     if not about.files:
         said += (
-            "\nPhotos and models lie in BLOB_URL and are not in it: back that up by its own means."
+            "\nPhotos and models lie in BLOB_URL and are not in it: --files takes them along, or"
+            " back that up by its own means."
         )
     return f"{said}\nWhoever has this file has every photo and key in it: keep it to yourself."
 
 
-def _database(settings: Settings, choice: Choice, folder: Path, writer: Writer) -> About:
+def _database(
+    settings: Settings, choice: Choice, folder: Path, writer: Writer, *, files: bool
+) -> About:
     """The snapshot, and before it what it is."""
     if postgres.is_postgres(settings.database):
         kind, path = "rows", folder / ROWS
@@ -121,7 +130,7 @@ def _database(settings: Settings, choice: Choice, folder: Path, writer: Writer) 
         schema=schema,
         made_at=time.time(),
         database=kind,
-        files=not settings.blob_url,
+        files=files or not settings.blob_url,
         choice=choice,
     )
     writer.add_bytes(ABOUT, json.dumps(asdict(about), indent=1).encode())
@@ -194,17 +203,17 @@ def _files(settings: Settings, choice: Choice, kept: Kept) -> Iterator[tuple[str
     yield from ((name, path) for name, path in lists.items() if path.is_file())
     if not settings.blob_url:
         for key, path in below(data / "blobs"):
-            if key in kept.keys or _is_chosen(key, choice):
+            if _is_wanted(choice, kept, key):
                 yield f"blobs/{key}", path
     if choice.models:
         for key, path in below(data / "models"):
             yield f"models/{key}", path
 
 
-def _is_chosen(key: str, choice: Choice) -> bool:
+def _is_wanted(choice: Choice, kept: Kept, key: str) -> bool:
     kind = key.partition("/")[0]
     without = LEFT_OUT + (() if choice.photos else PHOTOS) + (() if choice.artifacts else ARTIFACTS)
-    return kind not in without
+    return key in kept.keys or kind not in without
 
 
 def below(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -226,13 +226,14 @@ def backup(
     photos: Annotated[bool, typer.Option(help="Photos of jobs that have ended.")] = True,
     artifacts: Annotated[bool, typer.Option(help="Finished models and their samples.")] = True,
     models: Annotated[bool, typer.Option(help="Networks that were added by `models`.")] = False,
+    files: Annotated[bool, typer.Option("--files", help="Also what lies in BLOB_URL.")] = False,
 ) -> None:
     """Save everything into one file, while it runs: database, photos, models, keys, lists."""
     from lorabot import backup as saving
 
     choice = saving.Choice(photos=photos, artifacts=artifacts, models=models)
     try:
-        typer.echo(saving.make(_settings(), file.absolute(), choice))
+        typer.echo(saving.make(_settings(), file.absolute(), choice, files=files))
     except saving.BackupError as error:
         _end(error)
 

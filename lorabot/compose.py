@@ -1,6 +1,7 @@
 """Wire the chat side: settings, stores, frontends, conversation. Plain lines, one after another."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -20,7 +21,7 @@ from bot.darkroom import Darkroom
 from bot.dialogue import Dialogue
 from bot.doorkeeper import Doorkeeper
 from bot.exporter import Exporter
-from bot.frontend import Frontend, NetworkError, Receive
+from bot.frontend import Frontend, Incoming, NetworkError, Receive
 from bot.frontends.web import PortTakenError, Site, Web
 from bot.janitor import Days, Janitor
 from bot.job_letters import JobLetters
@@ -33,9 +34,11 @@ from bot.presenter import Presenter
 from bot.reading import Reader
 from bot.registrar import Registrar
 from bot.reminder import Reminder
+from bot.screen import Screen
 from bot.step_files import StepFiles
 from bot.texts.catalog import speak
 from bot.thinking import Thinker
+from bot.turnstile import Turnstile
 from lorabot.networks import links_of, networks, secret_of, webhook_of
 from lorabot.operations import checkup, operations_of
 from pictures import limits
@@ -80,6 +83,8 @@ async def serve_bot(settings: Settings) -> int:
         address = web.listen()
         frontends: list[Frontend] = [web, *networks(settings, database, hook)]
         print(f"lorabot is ready: open {address}/", flush=True)
+        # What is loaded stays: each search for garbage in it would halt everybody for 100 ms.
+        gc.freeze()
         await converse(settings, database, frontends, cells, stop)
     except PortTakenError as error:
         print(error, flush=True)
@@ -96,6 +101,7 @@ class Bot:
 
     frontends: Sequence[Frontend]
     dialogue: Dialogue
+    turnstile: Turnstile
     presenter: Presenter
     notifier: Notifier
     doorbell: Doorbell
@@ -104,7 +110,7 @@ class Bot:
     database: Database
 
     def parts(self) -> list[Coroutine[None, None, None]]:
-        networks = [_serve(one, self.dialogue.receive) for one in self.frontends]
+        networks = [_serve(one, self.turnstile.receive) for one in self.frontends]
         by_rows = (
             self.presenter.run,
             self.notifier.run,
@@ -112,6 +118,7 @@ class Bot:
             self.dialogue.registrar.janitor.run,
             self.reminder.run,
             self.nudger.run,
+            self.turnstile.run,
             self.dialogue.backroom.crier.run,
             self.dialogue.backroom.curator.run,
             partial(forget_updates, self.database),
@@ -195,9 +202,16 @@ def assemble(
         blocklist=Blocklist(settings.block_list or settings.data_dir / "blocklist.txt"),
         frontends=by_platform,
     )
+    turnstile = Turnstile(
+        dialogue.receive,
+        partial(_tell, backroom),
+        messages=settings.messages_per_minute,
+        photos=settings.photos_per_minute,
+    )
     return Bot(
         frontends=frontends,
         dialogue=dialogue,
+        turnstile=turnstile,
         presenter=presenter,
         notifier=notifier,
         doorbell=doorbell,
@@ -217,6 +231,12 @@ def assemble(
     )
 
 
+async def _tell(backroom: Backroom, incoming: Incoming, screen: Screen) -> None:
+    """Nothing is said to somebody who stands at the door."""
+    if await backroom.admits(incoming.person.id):
+        await backroom.presenter.tell(incoming.chat, screen)
+
+
 async def forget_updates(database: Database) -> None:
     """Ids of updates are kept against repetitions; no network repeats one after so long."""
     while True:
@@ -233,9 +253,13 @@ async def converse(
     stop: asyncio.Event,
 ) -> None:
     """Run these frontends with the whole bot behind them, until ``stop``."""
-    bot = assemble(settings, database, frontends, cells)
+    await run(assemble(settings, database, frontends, cells), stop)
+
+
+async def run(bot: Bot, stop: asyncio.Event) -> None:
+    """All parts, until ``stop`` or until one of them fails."""
     backroom = bot.dialogue.backroom
-    await backroom.doorkeeper.introduce(database)
+    await lasting(partial(backroom.doorkeeper.introduce, bot.database))
     tasks = [asyncio.create_task(one) for one in bot.parts()]
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import typer
 
 from lorabot import checkout, fits
+from lorabot.doctor_ages import ages
 from lorabot.doctor_networks import PROBE_S, access, discord, public_address, telegram
+from lorabot.doctor_security import trainer_files, trainer_network
 from lorabot.doctor_storage import (
     data_folder,
     database,
@@ -22,9 +24,10 @@ from lorabot.doctor_storage import (
     store,
     workers,
 )
+from lorabot.doctor_webhook import webhook
 from lorabot.finding import Finding, Health
 from pictures.limits import DEFAULT
-from pipeline import confined, packs
+from pipeline import packs
 from pipeline.eyes import BlindError, Eyes, config_of
 from storage import bases
 from storage.settings import Settings
@@ -43,17 +46,6 @@ async def trainer(_: Settings) -> Finding:
         fix = "on the GPU host install lorabot[train]; a machine for the bot alone needs none"
         return Finding("trainer", Health.WARN, f"no {', '.join(missing)}", fix)
     return Finding("trainer", Health.OK, "torch, diffusers and peft are installed")
-
-
-async def trainer_network(settings: Settings) -> Finding:
-    """Whether what is trained can reach out: base models and libraries are other people's code."""
-    if settings.trainer_network:
-        said, fix = "the trainer may use it (TRAINER_NETWORK)", "unset it if nothing needs it"
-        return Finding("network", Health.WARN, said, fix)
-    if await asyncio.to_thread(confined.is_possible):
-        return Finding("network", Health.OK, "the trainer has none")
-    fix = "allow user namespaces, or cut the worker's container off; libraries are told to stay off"
-    return Finding("network", Health.WARN, "this system cannot take it from the trainer", fix)
 
 
 async def faces(settings: Settings) -> Finding:
@@ -124,7 +116,8 @@ async def gpu(settings: Settings) -> Finding:
         return Finding("gpu", Health.WARN, "no NVIDIA driver", fix)
     query = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     child = await asyncio.create_subprocess_exec(*query, stdout=asyncio.subprocess.PIPE)
-    out, _err = await asyncio.wait_for(child.communicate(), 4 * PROBE_S)
+    async with asyncio.timeout(4 * PROBE_S):
+        out, _err = await child.communicate()
     if child.returncode != 0:
         return Finding("gpu", Health.FAIL, "nvidia-smi fails", "reinstall the NVIDIA driver")
     cards = out.decode().strip().splitlines()
@@ -161,14 +154,17 @@ CHECKS: tuple[Check, ...] = (
     gpu,
     onnxruntime,
     faces,
+    ages,
     words,
     base_models,
     sd_scripts,
     lora_folder,
     telegram,
+    webhook,
     discord,
     access,
     trainer_network,
+    trainer_files,
     public_address,
 )
 

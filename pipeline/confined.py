@@ -1,9 +1,12 @@
-"""``python -m pipeline.confined PARENT NETWORK COMMAND ...``: COMMAND dies with its parent, PARENT,
-and may do less than it: no network (unless NETWORK is ``network``), no new rights, no core file.
+"""``python -m pipeline.confined PARENT REACH NETWORK COMMAND ...``: COMMAND dies with its parent,
+PARENT, and may do less than it: no network (unless NETWORK is ``network``), no new rights, no core
+file, and no other files than REACH has (a `Reach` as text; empty: it opens what its parent may).
 
 On Linux a network namespace of its own has a loopback and nothing else. Root makes one; others
-need a user namespace for it, which some systems and most containers forbid. Then only the
-libraries' own switches keep the command quiet, and `doctor` says so.
+need a user namespace for it, which some systems and most containers forbid. Then the kernel may at
+least forbid TCP (also on the loopback, so not to a command of several processes that talk with each
+other: NETWORK is ``together``). Else only the libraries' own switches keep the command quiet, and
+`doctor` says so.
 """
 
 import ctypes
@@ -18,9 +21,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.reach import OURS, Reach, rules
+from storage import landlock
 from storage.die_with_parent import tie
 
-NETWORK, ALONE = "network", "alone"
+NETWORK, ALONE, TOGETHER = "network", "alone", "together"
 TRY = "--try"
 # <linux/sched.h>, <linux/prctl.h>, <linux/sockios.h>, <linux/if.h>
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
@@ -33,10 +38,13 @@ LAST_CAPABILITY = 63
 GPU_HERE, GPU_READY = Path("/proc/driver/nvidia/version"), Path("/dev/nvidia-uvm")
 
 
-def command(argv: list[str], *, network: bool = False) -> list[str]:
+def command(
+    argv: list[str], *, network: bool = False, together: bool = False, reach: Reach | None = None
+) -> list[str]:
     """The command line that runs ``argv`` as a child of this process."""
     own = [sys.executable, "-m", "pipeline.confined", str(os.getpid())]
-    return [*own, NETWORK if network else ALONE, *argv]
+    own.append("" if reach is None else reach.to_text())
+    return [*own, NETWORK if network else TOGETHER if together else ALONE, *argv]
 
 
 def is_possible() -> bool:
@@ -84,6 +92,13 @@ def give_up_rights() -> None:
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
+def import_from(reach: Reach) -> None:
+    """Our package, from a folder that has nothing else in it."""
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [one for one in path if one and Path(one).resolve() != OURS]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(reach.modules), *others])
+
+
 def wake_gpu() -> None:
     """NVIDIA's library makes its device files by a program with root's rights, which comes to
     nothing later; so it is started now, where they are missing.
@@ -95,13 +110,17 @@ def wake_gpu() -> None:
 
 
 def main() -> None:
-    parent, network, argv = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    parent, text, network, argv = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
     if network == TRY:
         sys.exit(0 if leave_network() else 1)
     wake_gpu()
-    if network == ALONE:
-        leave_network()
+    left = network != NETWORK and leave_network()
     give_up_rights()
+    reach = Reach.from_text(text) if text else None
+    granted = None if reach is None else rules(reach, os.environ)
+    if reach is not None:
+        import_from(reach)
+    landlock.restrict(granted, tcp=left or network != ALONE)
     # The last: a change of rights forgets it.
     tie(parent)
     os.execvp(argv[0], argv)  # noqa: S606  it becomes the command

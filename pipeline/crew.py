@@ -1,7 +1,8 @@
 """The processes that train: started, spoken to, and ended on every way out.
 
 Each has a group of its own, dies with this process, sees nothing of our environment that it does
-not need, and has no network. A ``Crew`` keeps one between jobs, so that the next starts at once.
+not need, has no network, and opens no files but those of its run. A ``Crew`` keeps one between
+jobs, so that the next starts at once.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import confined
+from pipeline import confined, grants
+from pipeline.reach import Reach
 
 LOOK_S = 0.02
 CHUNK_BYTES = 16_000  # read at once: even all newlines do not hold up the others
@@ -36,10 +38,14 @@ Child = asyncio.subprocess.Process
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a trainer works: its folder, and whether it may use the network."""
+    """Where a trainer works: its folder, whether it may use the network, or at least talk with its
+    like over the loopback (``together``), and which files it may open; None: all that we may.
+    """
 
     folder: Path | None = None
     network: bool = False
+    together: bool = False
+    reach: Reach | None = None
 
 
 ANYWHERE = Place()
@@ -50,13 +56,18 @@ async def spawn(
 ) -> Child:
     """``handles`` are open files that it inherits."""
     pipe = asyncio.subprocess.PIPE
+    reach = place.reach
+    if reach is not None:
+        await asyncio.to_thread(grants.make_ready, reach)
+        # What is to be run may be read.
+        reach = reach.reading(*(Path(word) for word in argv if word.endswith(".py")))
     return await asyncio.create_subprocess_exec(
-        *confined.command(argv, network=place.network),
+        *confined.command(argv, network=place.network, together=place.together, reach=reach),
         cwd=place.folder,
         stdin=pipe if spoken_to else asyncio.subprocess.DEVNULL,
         stdout=pipe,
         stderr=pipe,
-        env=environment(),
+        env=environment() | ({} if reach is None else reach.environment(os.environ)),
         limit=CHUNK_BYTES,
         pass_fds=handles,
         start_new_session=True,
@@ -119,19 +130,25 @@ class Crew:
         self._argv = argv
         self._place = place
         self._child: Child | None = None
+        self._marks: list[tuple[int, int]] = []
 
     async def take(self, run_file: str) -> Child | None:
         """The trainer that waits, with this run to do, or None. It is nobody's until it is given
         back.
         """
         child, self._child = self._child, None
-        if child is not None and not await self._told(child, run_file):
+        if child is None:
+            return None
+        if await asyncio.to_thread(self._seen) != self._marks or not await self._told(
+            child, run_file
+        ):
             await dismiss(child)
             return None
         return child
 
     async def fresh(self, run_file: str) -> Child:
         """A new one, with this run to do."""
+        self._marks = await asyncio.to_thread(self._seen)
         child = await spawn(self._argv, place=self._place, spoken_to=True)
         await self._told(child, run_file)
         return child
@@ -144,6 +161,9 @@ class Crew:
         if self._child is not None:
             await dismiss(self._child)
             self._child = None
+
+    def _seen(self) -> list[tuple[int, int]]:
+        return [] if self._place.reach is None else self._place.reach.marks()
 
     @staticmethod
     async def _told(child: Child, run_file: str) -> bool:

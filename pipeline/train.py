@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.crew import CHUNK_BYTES, Child, Crew, Place, dismiss, end, gone, signal_group, spawn
+from pipeline.reach import Reach
 from storage import host
 from trainer.run import (
     EXIT_RESUMABLE,
@@ -65,7 +66,8 @@ class Order:
     """``home`` is the job's folder, ``lock`` the device's, ``log`` gets the end of what the trainer
     said beside its messages; ``halt`` asks to stop, and ``patience`` is then asked how long a
     checkpoint may take, ``grace_s`` at most. ``drawn`` hears of samples. With a ``crew`` its
-    trainer does the run. ``network``: it may use the network.
+    trainer does the run. ``network``: it may use the network; ``reach``: of all other files than
+    those in ``home`` it may open these alone.
     """
 
     spec: RunSpec
@@ -79,6 +81,7 @@ class Order:
     crew: Crew | None = None
     drawn: Drawn | None = None
     network: bool = False
+    reach: Reach | None = None
 
 
 async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
@@ -91,7 +94,10 @@ async def train(backend: Backend, order: Order, tell: Tell) -> Outcome:
         await asyncio.to_thread(end_stray, order.home)
         crew = order.crew if order.spec.devices == 1 else None
         if crew is None:
-            place = Place(folder=order.home.absolute(), network=order.network)
+            home = order.home.absolute()
+            reach = None if order.reach is None else order.reach.writing(home)
+            together = order.spec.devices > 1
+            place = Place(folder=home, network=order.network, together=together, reach=reach)
             child = await spawn(argv, lock, place=place)
             return await _run(_Stream(backend, tell, order.drawn), order, child)
         if (staying := await crew.take(argv[-1])) is not None:

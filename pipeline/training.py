@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pictures.sandbox import Cells
 from pictures.verdict import PERSON
-from pipeline import job_logs, train
+from pipeline import grants, job_logs, train
 from pipeline.backends import chosen
 from pipeline.critic import Critic
 from pipeline.errands import Errands
@@ -38,6 +38,7 @@ async def train_job(job: Job, shop: Shop, lease: Lease) -> Taken:
 
 async def _train(job: Job, shop: Shop, lease: Lease, base: Base, gallery: Gallery) -> Taken:
     home, use = shop.home(job), chosen(base, shop)
+    reach = grants.of_bases(shop.settings, [base])
     spec = RunSpec(
         params=job.params,
         base=base.path.absolute(),
@@ -59,6 +60,7 @@ async def _train(job: Job, shop: Shop, lease: Lease, base: Base, gallery: Galler
         crew=use.crew,
         drawn=gallery.drawn,
         network=shop.settings.trainer_network,
+        reach=None if reach is None else grants.with_extra(reach, use.extra),
         patience=lambda: _patience(lease.why, shop.settings.drain_s),
     )
     async with _shown(gallery):

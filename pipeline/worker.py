@@ -8,18 +8,15 @@ import asyncio
 import logging
 import os
 import random
-import shutil
 import signal
-import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from pictures import limits
 from pictures.sandbox import Cells
-from pipeline import artifact, crew, ear, tally, train
+from pipeline import crew, ear, grants, leftovers, tally, train
 from pipeline.ability import Ability
 from pipeline.captions.describe import describer
 from pipeline.cards import Cards
@@ -27,6 +24,7 @@ from pipeline.crew import Crew, Place
 from pipeline.eyes import Eyes, config_of
 from pipeline.inspector import Inspector
 from pipeline.lease import Halt, Lease
+from pipeline.reach import Reach
 from pipeline.run import run_job
 from pipeline.shop import Shop
 from pipeline.train import Backend
@@ -42,7 +40,7 @@ from storage import (
     worker_store,
 )
 from storage.database import Database
-from storage.job import FINAL, RUNNING, Job
+from storage.job import Job
 from storage.log_context import about
 from storage.settings import Settings
 from storage.stores import blobs_of
@@ -54,7 +52,6 @@ BEAT_S = 3.0
 SWEEP_S = (1.0, 2.0)  # jittered, so that many workers do not look at the same moment
 SWEEPS = 10  # in one lease, if that is more often
 DATABASE_PAUSE_S = 1.0
-HALF_WRITTEN_S = 86_400.0
 STORE_PATIENCE_S = 120.0  # longer than a store takes to start again
 
 
@@ -101,6 +98,10 @@ class Bench:
         """
         settings = self.shop.settings
         try:
+            async with self.shop.database.read() as tx:
+                # SQLite has one writer: many who wait for work must not hold up those who have it.
+                if await job_release.is_quiet(tx, now=await clock.now(tx)):
+                    return None
             async with self.shop.database.write() as tx:
                 now = await clock.now(tx)
                 await job_release.release_expired(tx, now=now, max_attempts=settings.max_attempts)
@@ -126,7 +127,7 @@ class Bench:
         """Once, as soon as the database answers."""
         while not self.stop.is_set():
             try:
-                return await _tidy_up(self.shop, self)
+                return await leftovers.tidy_up(self.shop, self.owner)
             except DBAPIError as error:
                 log.warning("the database does not answer (%s)", error.orig)
                 await _first_of(self.stop.wait(), within_s=DATABASE_PAUSE_S)
@@ -181,18 +182,20 @@ async def serve(
     """Work until ``stop``; with ``only_job`` until that one has been tried."""
     database = await one_host.open_here(settings.database, settings.database_patience_s)
     own_limits = limits.load(settings.data_dir)
+    known = bases.load(settings.data_dir, settings.bases_file)
+    reach = grants.of_worker(settings, known.values())
     shop = Shop(
         settings=settings,
         database=database,
         blobs=blobs_of(settings, patience_s=STORE_PATIENCE_S),
-        bases=bases.load(settings.data_dir, settings.bases_file),
+        bases=known,
         backend=backend,
         cells=Cells(limits=own_limits),
         eyes=Eyes(config_of(settings, own_limits.face_score)),
         limits=own_limits,
         describe=describer(settings),
         device=settings.gpu or 0,
-        crew=_crew(settings, backend) if only_job is None else None,
+        crew=_crew(settings, backend, reach) if only_job is None else None,
     )
     bench = Bench(shop, stop, only_job)
     staying = asyncio.create_task(_stay(database, stop))
@@ -234,45 +237,13 @@ async def _stay(database: Database, stop: asyncio.Event) -> None:
         raise
 
 
-def _crew(settings: Settings, backend: Backend) -> Crew | None:
+def _crew(settings: Settings, backend: Backend, reach: Reach | None) -> Crew | None:
     """A trainer that stays, where the backend has one and the operator wants it."""
     if backend is not native or not settings.warm_minutes:
         return None
-    place = Place(folder=settings.data_dir / "work", network=settings.trainer_network)
+    folder = settings.data_dir / "work"
+    place = Place(folder=folder, network=settings.trainer_network, reach=reach)
     return Crew(native.resident(60 * settings.warm_minutes), place)
-
-
-async def _tidy_up(shop: Shop, bench: Bench) -> None:
-    """What a killed predecessor left: its leases now, its trainer, folders of jobs that have ended,
-    and half a copy.
-    """
-    async with shop.database.write() as tx:
-        freed = await job_release.release_dead(
-            tx,
-            bench.owner.host,
-            bench.owner.boot_id,
-            host.alive,
-            now=await clock.now(tx),
-            max_attempts=shop.settings.max_attempts,
-        )
-    for job_id in freed:
-        log.warning("job %s: its worker is gone; free again", job_id)
-    homes = shop.settings.data_dir / "work"
-    for home in await asyncio.to_thread(_folders, homes):
-        async with shop.database.read() as tx:
-            state = await job_store.state_of(tx, home.name)
-        # A running job's worker lives, perhaps beside us.
-        if state not in RUNNING and train.end_stray(home):
-            log.warning("job %s: its trainer was still there; ended", home.name)
-        if state is None or state in FINAL:
-            await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
-    await shop.blobs.sweep_half_written(before=time.time() - HALF_WRITTEN_S)
-    if shop.settings.lora_dir is not None:
-        await asyncio.to_thread(artifact.sweep, shop.settings.lora_dir)
-
-
-def _folders(parent: Path) -> list[Path]:
-    return [one for one in parent.iterdir() if one.is_dir()] if parent.is_dir() else []
 
 
 async def _first_of(*waits: Any, within_s: float) -> None:

@@ -198,6 +198,15 @@ class RemoteBlobs:
         if there != sha256:
             raise BlobExistsError(key)
 
+    async def keys(self) -> list[str]:
+        """Of all files that are there now."""
+
+        async def ask() -> list[str]:
+            found = await obstore.list(self._store).collect_async()
+            return sorted(one["path"] for one in found)
+
+        return await self._ask(ask)
+
     async def _below(self, prefix: str) -> list[tuple[str, float]]:
         """Each file's key, and when it was written."""
         checked_key(prefix)

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     access: Literal["open", "list", "invite"] = "open"
     max_jobs_per_user: int = Field(default=0, ge=0)
     max_jobs_per_day: int = Field(default=0, ge=0)
+    messages_per_minute: int = Field(default=240, ge=0)
+    photos_per_minute: int = Field(default=60, ge=0)
     public_url: str = ""
     secret_key: SecretStr | None = None
     web_host: str = "127.0.0.1"
@@ -75,6 +77,8 @@ class Settings(BaseSettings):
     database_patience_s: float = Field(default=60.0, ge=0)
     warm_minutes: float = Field(default=10.0, ge=0)
     trainer_network: bool = False
+    trainer_files: bool = False
+    trainer_reads: Annotated[tuple[Path, ...], NoDecode] = ()
     vision_url: str = ""
     vision_key: SecretStr | None = None
     vision_models: Annotated[tuple[str, ...], NoDecode] = ()
@@ -150,6 +154,13 @@ class Settings(BaseSettings):
         if wrong := sorted(one for one in ids if ":" not in one):
             raise ValueError(f"ADMIN_IDS: {wrong[0]!r} needs its network, like tg:123 or dc:456")
         return ids
+
+    @field_validator("trainer_reads", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(Path(part) for part in value.split(os.pathsep) if part)
 
     @field_validator("vision_models", mode="before")
     @classmethod

@@ -174,10 +174,19 @@ class Training:
                 learned.resize((prompt["width"], prompt["height"])).save(home / name)
 
 
+def _append(folder: Path, line: str) -> None:
+    with (folder / "starts").open("a") as starts:
+        starts.write(line)
+
+
 def main(words: list[str]) -> int:
     options = parsed(words)
-    with (HERE / "starts").open("a") as starts:
-        starts.write(json.dumps(options) + "\n")
+    line = json.dumps(options) + "\n"
+    try:
+        _append(HERE, line)
+    except PermissionError:
+        # A worker's trainer may not write where its program lies.
+        _append(Path(os.environ["XDG_CACHE_HOME"]), line)
     return Training(options, (HERE / "mode").read_text()).run()
 
 

@@ -56,6 +56,10 @@ class Feed:
         stream = self._join(chat)
         try:
             yield ServerSentEvent(retry=1000, comment="hello")
+            if await self._is_ahead(chat, since):
+                # It has seen what this log never held, or does no more: a backup was restored, say.
+                since = 0
+                yield ServerSentEvent(id="0", event=chat_log.ANEW, data="{}")
             async for event in self._backlog(chat, since):
                 since = int(event.id or since)
                 yield event
@@ -83,10 +87,13 @@ class Feed:
                 entries = await chat_log.since(tx, chat, since, PAGE)
             for entry in entries:
                 since = entry.seq
-                shown = {"id": entry.message_id, "place": entry.first_seq, **json.loads(entry.body)}
-                yield ServerSentEvent(id=str(since), data=json.dumps(shown, ensure_ascii=False))
+                yield _event(entry)
             if len(entries) < PAGE:
                 return
+
+    async def _is_ahead(self, chat: str, since: int) -> bool:
+        async with self.db.read() as tx:
+            return since > await chat_log.last(tx, chat)
 
     def _join(self, chat: str) -> Stream:
         streams = self._streams.setdefault(chat, [])
@@ -104,3 +111,10 @@ class Feed:
         streams.remove(stream)
         if not streams:
             del self._streams[chat]
+
+
+def _event(entry: chat_log.Entry) -> ServerSentEvent:
+    if not entry.body:
+        return ServerSentEvent(id=str(entry.seq), event=chat_log.ANEW, data="{}")
+    shown = {"id": entry.message_id, "place": entry.first_seq, **json.loads(entry.body)}
+    return ServerSentEvent(id=str(entry.seq), data=json.dumps(shown, ensure_ascii=False))

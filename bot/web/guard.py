@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.web.rates import Rate, Rates
+from bot.rates import Rate, Rates
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 DOWNLOAD = "/dl/"

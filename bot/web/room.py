@@ -20,12 +20,12 @@ from starlette.templating import Jinja2Templates
 
 from bot.events import Choice, Command, Event, Text
 from bot.frontend import Attachment, Incoming, Receive
+from bot.rates import Rate, Rates
 from bot.screen import parse_data
 from bot.texts.catalog import Catalog
 from bot.web import uploads
 from bot.web.feed import Feed
 from bot.web.language import catalog_of
-from bot.web.rates import Rate, Rates
 from bot.web.refusals import Refusal
 from bot.web.visitors import PLATFORM, Visitors, new_chat, person_of
 from bot.web.words import commands_of, tag_of, words_of

@@ -149,7 +149,8 @@ async def _body(request: Request, most: int) -> AsyncIterator[bytes]:
     chunks = aiter(request.stream())
     while True:
         try:
-            chunk = await asyncio.wait_for(anext(chunks), STALL_S)
+            async with asyncio.timeout(STALL_S):
+                chunk = await anext(chunks)
         except StopAsyncIteration:
             return
         except TimeoutError as error:

@@ -67,7 +67,7 @@ async def test_train_uses_what_the_base_says(data: Path, tmp_path: Path) -> None
     assert code == 0, said
     (ready,) = [line for line in said.splitlines() if line.startswith("Ready: ")]
     assert Path(ready.removeprefix("Ready: ")).is_file()
-    words = (tools / "starts").read_text()
+    words = (data / "trainer" / "cache" / "starts").read_text()
     assert '"clip_skip": "2"' in words
     assert '"network_args": "conv_dim=4 conv_alpha=1"' in words
     assert data.is_dir()

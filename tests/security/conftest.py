@@ -16,7 +16,9 @@ from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.job import Artifact, Job, JobState
 from storage.settings import Settings
+from tests import impatient
 from tests.jobs import make_job
+from tests.patience import PATIENCE_S
 
 LORA = bytes(range(256)) * 40
 
@@ -45,7 +47,7 @@ class House:
             await job_store.add(tx, job)
         return job
 
-    async def raw(self, request: bytes, *, within_s: float = 20) -> bytes:
+    async def raw(self, request: bytes, *, within_s: float = PATIENCE_S) -> bytes:
         """What comes back for these very bytes, until the connection ends."""
         host, _, port = self.host.partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -64,6 +66,11 @@ class House:
         answer = await self.raw(request.encode("utf-8") + b"Connection: close\r\n\r\n")
         first, _, rest = answer.decode("utf-8", "replace").partition("\r\n")
         return int([*first.split(), "0", "0"][1]), rest
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient.shorten(monkeypatch)
 
 
 @pytest.fixture

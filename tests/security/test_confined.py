@@ -12,6 +12,8 @@ import pytest
 from pipeline import confined, crew
 from pipeline.crew import Place, spawn
 from pipeline.eyes import Eyes, EyesConfig
+from storage import landlock
+from tests.patience import PATIENCE_S
 
 SECRETS = {
     "TELEGRAM_BOT_TOKEN": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
@@ -125,6 +127,41 @@ async def test_somebody_without_roots_rights_leaves_the_network_too() -> None:
     assert tried.returncode == 0, err.decode()
 
 
+# A user namespace in which nobody can make another one: as in a container.
+FORBIDDING = """
+import ctypes, os, sys
+if ctypes.CDLL(None, use_errno=True).unshare(0x10000000) != 0:
+    sys.exit(77)
+for name in ("/proc/sys/user/max_user_namespaces", "/proc/sys/user/max_net_namespaces"):
+    with open(name, "w") as limit:
+        limit.write("0")
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@linux
+@pytest.mark.parametrize("together", [False, True])
+async def test_where_namespaces_are_forbidden_there_is_no_tcp(*, together: bool) -> None:
+    if landlock.version() < landlock.TCP_SINCE:
+        pytest.skip("this kernel cannot do it; doctor says so")
+    with socket.create_server(("127.0.0.1", 0)) as outside:
+        port = str(outside.getsockname()[1])
+        look = LOOK if together else LOOK.replace("own = socket", "own = 0 and socket")
+        look = look if together else look.replace("reach(*own.getsockname())", "False")
+        command = confined.command([sys.executable, "-c", look, port], together=together)
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", FORBIDDING, *command[1:]),
+            env=crew.environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await child.communicate()
+    if child.returncode == 77:
+        pytest.skip("this system forbids user namespaces altogether")
+    assert child.returncode == 0, err.decode()
+    assert json.loads(out)["outside"] is together
+
+
 @linux
 async def test_a_trainer_dies_with_whoever_started_it() -> None:
     """Leaving the network changes rights, which lets the kernel forget whose child it is."""
@@ -154,7 +191,7 @@ async def test_a_trainer_dies_with_whoever_started_it() -> None:
     try:
         parent.kill()
         await parent.wait()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await gone.wait()
     finally:
         asyncio.get_running_loop().remove_reader(handle)

@@ -25,6 +25,7 @@ from storage import settings as settings_module
 from storage.redis_server import RedisServer
 from storage.settings import Settings
 from tests.http_server import serving
+from tests.patience import PATIENCE_S
 from tests.service import Service
 
 TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"  # made up
@@ -199,10 +200,13 @@ class Evil:
         return Path.touch, (self.mark,)
 
 
-async def test_whoever_writes_to_redis_runs_nothing_here(tmp_path: Path) -> None:
+async def test_whoever_writes_to_redis_runs_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pickled jobs, forged names and rubbish in the queue: the worker's ear rings for the true one
     and for nothing else.
     """
+    monkeypatch.setattr(doorbell, "RING_S", 5.0)  # busy machines need longer than a person should
     server = RedisServer(tmp_path / "run" / "redis.sock")
     path = await server.start()
     assert path is not None
@@ -240,7 +244,7 @@ async def test_whoever_writes_to_redis_runs_nothing_here(tmp_path: Path) -> None
             job_serializer=doorbell.serialize,
             job_deserializer=doorbell.deserialize,
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await ear.async_run()
         await ear.pool.aclose(close_connection_pool=True)
         assert rang == [1]

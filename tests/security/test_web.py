@@ -11,13 +11,13 @@ import pytest
 from starlette.applications import Starlette
 
 from bot.links import Links
+from bot.rates import Rate, Rates
 from bot.texts.catalog import Catalog
 from bot.web import guard, room
 from bot.web.app import create_app
 from bot.web.doorway import Doorway
 from bot.web.downloads import Downloads
 from bot.web.guard import hurried
-from bot.web.rates import Rate, Rates
 from bot.web.words import words_of
 from tests.drawn import photos
 from tests.security.conftest import LORA, House
@@ -357,7 +357,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
                 f"Cookie: {cookie}\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n"
                 "Connection: close\r\n\r\n"
             )
-            answer = await house.raw(head.encode() + b"{", within_s=10)
+            answer = await house.raw(head.encode() + b"{", within_s=20)
             assert answer.split()[1] == b"400", target
 
 

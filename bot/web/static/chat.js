@@ -186,6 +186,10 @@ function listen() {
     since = Number(event.lastEventId);
     show(JSON.parse(event.data));
   });
+  source.addEventListener("anew", (event) => {
+    since = Number(event.lastEventId);
+    log.replaceChildren();
+  });
   source.addEventListener("ready", () => {
     if (!live && since === 0) post("/say", { id: "start", text: "/start", quiet: true }).catch((error) => complain(error.message));
     if (!live) stick();

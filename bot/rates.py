@@ -21,12 +21,15 @@ class Rates:
         self._rate = rate
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait_s(self, key: str, now: float) -> float:
-        """0: go ahead, it is counted. Otherwise how many seconds to wait; nothing is counted."""
+    def wait_s(self, key: str, now: float, cost: float = 1.0) -> float:
+        """0: go ahead, it is counted. Otherwise how many seconds to wait; nothing is counted. What
+        costs more than a bucket holds takes all of it.
+        """
+        cost = min(cost, self._rate.burst)
         left, at = self._left.pop(key, (self._rate.burst, now))
         left = min(self._rate.burst, left + max(0.0, now - at) * self._rate.per_s)
-        allowed = left >= 1
-        self._left[key] = (left - 1 if allowed else left, now)
+        allowed = left >= cost
+        self._left[key] = (left - cost if allowed else left, now)
         if len(self._left) > MOST_KEYS:
             self._left.popitem(last=False)
-        return 0.0 if allowed else (1 - left) / self._rate.per_s
+        return 0.0 if allowed else (cost - left) / self._rate.per_s
