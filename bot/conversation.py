@@ -9,6 +9,7 @@ from dataclasses import replace
 from bot import (
     access,
     admin,
+    aloud,
     answers,
     choosing,
     collecting,
@@ -54,9 +55,8 @@ def step(conversation: Conversation, event: Event, facts: Facts) -> Step:
     """One event: the conversation afterwards, and what is to be done beside showing it."""
     outside = access.gate(conversation, event, facts)
     if outside is None and facts.in_group:
-        # Aloud there are no names, no drafts and no buttons.
-        asked = isinstance(event, Command) and event.name == "queue"
-        return conversation, (Show(commands.queue(facts)),) if asked else ()
+        answer = aloud.ANSWERS.get(event.name) if isinstance(event, Command) else None
+        return conversation, () if answer is None else (Show(answer(facts)),)
     return _inside(conversation, event, facts) if outside is None else outside
 
 

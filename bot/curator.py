@@ -46,7 +46,8 @@ class Curator:
                 except NetworkError as error:
                     log.warning("job %s: the gallery waits (%s)", one.job_id, error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
 
     async def _bring_about(self, one: Exhibit) -> None:
         gallery = self.galleries.get(one.place)
@@ -70,7 +71,7 @@ class Curator:
             await self._forget(one)
             return
         try:
-            ref = await gallery.exhibit(one.person, message, key=f"exhibit-{job.id}")
+            ref = await gallery.exhibit(one.person, message, key=f"exhibit-{job.id}-{one.at}")
         except ExhibitRefusedError as refused:
             log.warning("job %s: not shown in the gallery (%s)", job.id, refused)
             await self._forget(one)
@@ -90,7 +91,7 @@ class Curator:
 
     async def _forget(self, one: Exhibit) -> None:
         async with self.database.write() as tx:
-            await exhibit_store.forget(tx, one.job_id)
+            await exhibit_store.forget(tx, one)
 
 
 def galleries(frontends: Mapping[str, Frontend]) -> dict[str, Gallery]:

@@ -19,6 +19,8 @@ def ask(conversation: Conversation, _event: Event, facts: Facts) -> Step:
     job = facts.pressed
     if job is None or job.person != facts.person or job.samples is None:
         return conversation, (Show(screens.toast(Line(key="gallery.none"))),)
+    if facts.exhibited:
+        return conversation, (Show(there(job)),)
     row = (
         Button(label="button.exhibit_now", verb="exhibitnow", draft=job.id),
         Button(label="button.exhibit_not", verb="exhibitnot", draft=job.id),
@@ -64,3 +66,21 @@ def there(job: Job) -> Screen:
 
 def down(job: Job) -> Button:
     return Button(label="button.unexhibit", verb="unexhibit", draft=job.id)
+
+
+# --- in the library ------------------------------------------------------------------------------
+
+
+def in_library(job: Job, *, exhibited: bool) -> tuple[Button, ...]:
+    """The row below a model, on networks with a place for it."""
+    if job.samples is None:
+        return ()
+    if exhibited:
+        return (Button(label="button.unexhibit", verb="unhang", draft=job.id, public=True),)
+    return (Button(label="button.exhibit", verb="hang", draft=job.id, public=True),)
+
+
+def question(job: Job, back: Button) -> tuple[tuple[Line, ...], tuple[tuple[Button, ...], ...]]:
+    """What it means, before anybody sees anything."""
+    yes = Button(label="button.exhibit_now", verb="hangnow", draft=job.id, public=True)
+    return (Line(key="gallery.ask", args={"name": job.name}),), ((yes, back),)

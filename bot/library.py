@@ -27,6 +27,7 @@ from bot.events import (
 from bot.facts import Facts
 from bot.moves import Step, move_below
 from bot.opened import Opened, View
+from bot.orders import Exhibit, TakeDown
 from bot.rating import rate
 from bot.screen import Line
 from pictures.captions import Wishes
@@ -195,6 +196,30 @@ def _delete(conversation: Conversation, job: Job, argument: str, facts: Facts) -
     return replace(conversation, opened=left, note=note if left else None), actions
 
 
+# --- its samples in public -----------------------------------------------------------------------
+
+
+def _ask_hang(conversation: Conversation, job: Job, _: str, _facts: Facts) -> Step:
+    if job.samples is None:
+        return replace(_show(conversation, job, View.MODEL), note=Line(key="gallery.none")), ()
+    return _show(conversation, job, View.EXHIBIT), ()
+
+
+def _hang(conversation: Conversation, job: Job, argument: str, facts: Facts) -> Step:
+    """Only where it was asked: an old button asks again."""
+    opened = conversation.opened
+    asked = opened is not None and (opened.view, opened.model) == (View.EXHIBIT, job.id)
+    if not asked or job.samples is None:
+        return _ask_hang(conversation, job, argument, facts)
+    note = Line(key="gallery.coming", args={"name": job.name})
+    return replace(_show(conversation, job, View.MODEL), note=note), (Exhibit(job.id),)
+
+
+def _unhang(conversation: Conversation, job: Job, _: str, _facts: Facts) -> Step:
+    note = Line(key="gallery.down", args={"name": job.name})
+    return replace(_show(conversation, job, View.MODEL), note=note), (TakeDown(job.id),)
+
+
 # --- another one from the same photos ------------------------------------------------------------
 
 
@@ -256,6 +281,9 @@ VERBS: dict[str, Handler] = {
     "card": _card,
     "steps": _steps,
     "step": _send_step,
+    "hang": _ask_hang,
+    "hangnow": _hang,
+    "unhang": _unhang,
     "rate": rate,
     "rename": _ask_name,
     "remove": _ask_delete,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from bot import step_screen
+from bot import exhibiting, step_screen
 from bot.defaults import tool_of
 from bot.draft import Conversation
 from bot.facts import Facts
@@ -35,6 +35,10 @@ def _part(opened: Opened, facts: Facts) -> Part:
         return _list(facts)
     if job is None or not is_mine(job, facts):
         return (Line(key="models.gone"),), ((_back(opened), CLOSE),)
+    return _page_of(job, opened, facts)
+
+
+def _page_of(job: Job, opened: Opened, facts: Facts) -> Part:
     match opened.view:
         case View.HOWTO:
             return _howto(job, opened)
@@ -42,7 +46,11 @@ def _part(opened: Opened, facts: Facts) -> Part:
             return _name(job)
         case View.DELETE:
             return _delete(job)
-    return _steps(job) if opened.view is View.STEPS else _model(job, opened, facts)
+        case View.EXHIBIT:
+            return exhibiting.question(job, _to_model(job))
+        case View.STEPS:
+            return _steps(job)
+    return _model(job, opened, facts)
 
 
 def _steps(job: Job) -> Part:
@@ -107,6 +115,7 @@ def _model_buttons(job: Job, opened: Opened, facts: Facts) -> Rows:
         (button("button.card", "card"), button("button.rename", "rename")),
         tuple(again) if facts.kept_photos else (),
         (step_screen.other_versions(job, "here"),) if job.saved else (),
+        exhibiting.in_library(job, exhibited=bool(job.samples and facts.exhibited)),
         (button("button.delete", "remove", danger=True), _back(opened)),
     )
     return tuple(row for row in rows if row)

@@ -11,6 +11,7 @@ class View(StrEnum):
     NAME = "name"  # waits for a new name
     DELETE = "delete"  # asks once
     STEPS = "steps"  # other versions of the same training
+    EXHIBIT = "exhibit"  # asks once whether its samples are to hang in public
     SETTINGS = "settings"  # not the library's, but shown in its place
 
 

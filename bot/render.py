@@ -32,7 +32,7 @@ def render(
         drawn_by=screen.picture.base if isinstance(screen.picture, Shelved) else "",
         notify=screen.notify,
         slot=screen.slot,
-        asks=_button(screen.asks, catalog) if screen.asks else None,
+        asks=_button(screen.asks, catalog, limits) if screen.asks else None,
     )
 
 
@@ -66,22 +66,27 @@ def _rows(
 ) -> tuple[tuple[RenderedButton, ...], ...]:
     """Without those that this network cannot have; a row of none is no row."""
     fit = (
-        tuple(_button(one, catalog) for one in row if _can(one, limits)) for row in screen.buttons
+        tuple(_button(one, catalog, limits) for one in row if _can(one, limits))
+        for row in screen.buttons
     )
     return tuple(row for row in fit if row)
 
 
 def _can(button: Button, limits: Limits) -> bool:
-    return (limits.copies or not button.copy) and (limits.gallery or not button.public)
+    return (
+        (limits.copies or not button.copy)
+        and (limits.gallery or not button.public)
+        and bool(limits.start_link or not button.private)
+    )
 
 
-def _button(button: Button, catalog: Catalog) -> RenderedButton:
+def _button(button: Button, catalog: Catalog, limits: Limits) -> RenderedButton:
     label = catalog.text(button.label, _plain(button.args))
     label = CHOSEN + label if button.chosen else label
     return RenderedButton(
         label=_cut(label, MAX_LABEL),
         data=button.data,
-        url=button.url,
+        url=limits.start_link + button.private if button.private else button.url,
         copy=button.copy,
         danger=button.danger,
     )

@@ -33,7 +33,8 @@ class Button:
 
     With ``url`` it opens a page instead, with ``copy`` it puts these words into the clipboard where
     the network can do that. ``danger`` marks what destroys something, ``chosen`` what is in force
-    among several, ``public`` what only a network with a gallery can do.
+    among several, ``public`` what only a network with a gallery can do. With ``private`` it opens
+    the chat that nobody else reads, and this word there, where the network has such links.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Button:
     danger: bool = False
     chosen: bool = False
     public: bool = False
+    private: str = ""
 
     @property
     def data(self) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from bot import counts
@@ -23,8 +24,12 @@ PAUSE_S = 1.0
 Answer = TypeVar("Answer")
 
 
-async def edit_or_send(frontend: Frontend, chat: str, ref: str, message: Message, key: str) -> str:
-    """Edit the message if there is one, send it otherwise; the name that it has afterwards."""
+async def edit_or_send(
+    frontend: Frontend, chat: str, ref: str, message: Message, key: str, *, tried: bool = False
+) -> str:
+    """Edit the message if there is one, send it otherwise; the name that it has afterwards.
+    ``tried``: a send whose end nobody knows may have brought it, with other words.
+    """
     if ref:
         try:
             await _patiently(frontend, "edit", lambda: frontend.edit(chat, ref, message))
@@ -32,7 +37,12 @@ async def edit_or_send(frontend: Frontend, chat: str, ref: str, message: Message
             log.info("a message is gone; sending it anew")
         else:
             return ref
-    return await send(frontend, chat, message, key)
+    sent = await send(frontend, chat, message, key)
+    if tried and sent:
+        # A network that knows the key gives back that older message, as it stands.
+        with suppress(MessageGoneError):
+            await _patiently(frontend, "edit", lambda: frontend.edit(chat, sent, message))
+    return sent
 
 
 async def send(frontend: Frontend, chat: str, message: Message, key: str) -> str:

@@ -71,6 +71,7 @@ class Eyes:
     def __init__(self, config: EyesConfig) -> None:
         self.config = config
         self.providers: tuple[str, ...] = ()
+        self.has_ages = False  # known, as what it runs on, once it has looked
         self._child: Child | None = None
         self._turn = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
@@ -119,6 +120,7 @@ class Eyes:
             await child.end()
             raise BlindError(said["failed"])
         self.providers = tuple(said["providers"])
+        self.has_ages = bool(said["ages"])
         log.info("faces and words are read on %s", ", ".join(self.providers))
         return child
 

@@ -31,11 +31,13 @@ class Networks:
         self.face_model = None
         self.tagger = None
         self.providers: list[str] = []
+        self.has_ages = False
         if self.pack is not None:
             self.face_model = FaceModel(
                 self.pack.folder, wished, config.face_score, ages=config.ages
             )
             self.providers += self.face_model.providers
+            self.has_ages = self.face_model.has_ages
         if self.words is not None:
             from pipeline.captions.tagger import Tagger
 
@@ -65,7 +67,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  whatever a network's file makes of its loader
         parent.say({"failed": f"{type(error).__name__}: {error}"[:300]})
         return
-    parent.say({"providers": sorted(set(networks.providers))})
+    parent.say({"providers": sorted(set(networks.providers)), "ages": networks.has_ages})
     while (asked := parent.hear()) is not None:
         head, pixels = asked
         parent.say(networks.see(Image.frombytes("RGB", tuple(head["size"]), pixels), head["words"]))

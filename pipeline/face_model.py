@@ -32,7 +32,7 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 class FaceModel:
     """``providers`` are what really runs, not what was wished for. With ``ages`` the pack's network
-    for them is asked, too, if it has one.
+    for them is asked, too, if it has one: ``has_ages``.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class FaceModel:
         )
         if missing := {*NEEDED} - self._app.models.keys():
             raise ValueError(f"the pack has no network for {', '.join(sorted(missing))}")
+        self.has_ages = AGES in self._app.models
         self.providers: tuple[str, ...] = tuple(
             sorted({model.session.get_providers()[0] for model in self._app.models.values()})
         )

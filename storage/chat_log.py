@@ -1,4 +1,7 @@
-"""What the local web chat shows: messages by id, changed in place, each change with a number."""
+"""What the local web chat shows: messages by id, changed in place, each change with a number.
+
+The numbers of a chat never go back: an open page asks for what came after the last one it saw.
+"""
 
 from dataclasses import dataclass
 
@@ -8,10 +11,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage.database import Tx
 from storage.schema import chat_log
 
+ANEW = "anew"  # the entry whose effect is that all before it is gone
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``seq`` numbers changes, ``first_seq`` is the message's place in the chat."""
+    """``seq`` numbers changes, ``first_seq`` is the message's place in the chat. Without a
+    ``body``: what the chat showed before is gone.
+    """
 
     seq: int
     first_seq: int
@@ -22,8 +29,7 @@ class Entry:
 async def put(tx: Tx, chat: str, message_id: str, body: str, *, now: float) -> int:
     """Write a message; the same id again changes it in place."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    last = sa.select(sa.func.max(chat_log.c.seq)).where(chat_log.c.chat == chat)
-    seq = ((await tx.execute(last)).scalar() or 0) + 1
+    seq = await last(tx, chat) + 1
     row = {"chat": chat, "message_id": message_id, "body": body, "put_at": now}
     first = dialect.insert(chat_log).values(**row, seq=seq, first_seq=seq)
     changes = {"body": body, "put_at": now, "seq": seq}
@@ -31,6 +37,21 @@ async def put(tx: Tx, chat: str, message_id: str, body: str, *, now: float) -> i
         first.on_conflict_do_update(index_elements=["chat", "message_id"], set_=changes)
     )
     return seq
+
+
+async def last(tx: Tx, chat: str) -> int:
+    """The number of the newest change; 0: there is none."""
+    newest = sa.select(sa.func.max(chat_log.c.seq)).where(chat_log.c.chat == chat)
+    return int((await tx.execute(newest)).scalar() or 0)
+
+
+async def begin_anew(tx: Tx, chat: str, *, now: float) -> None:
+    """Delete all that was said, and say so to whoever still shows it."""
+    if not await last(tx, chat):
+        return
+    seq = await put(tx, chat, ANEW, "", now=now)
+    older = sa.and_(chat_log.c.chat == chat, chat_log.c.seq < seq)
+    await tx.execute(chat_log.delete().where(older))
 
 
 async def since(tx: Tx, chat: str, seq: int, limit: int) -> list[Entry]:

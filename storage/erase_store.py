@@ -8,6 +8,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import (
     access_store,
+    chat_log,
+    clock,
     exhibit_store,
     library_store,
     mark_store,
@@ -21,7 +23,6 @@ from storage.job import RUNNING, JobState
 from storage.job_store import many, values
 from storage.schema import (
     chat_limits,
-    chat_log,
     consents,
     conversations,
     inbox,
@@ -86,8 +87,10 @@ async def erase(tx: Tx, one: Leaving, drafts: Collection[str], photos: Collectio
     await tx.execute(jobs.delete().where(jobs.c.id.in_(ids)))
     free = await retention_store.free_of(tx, sorted(keys), ids)
     await tx.execute(looks.delete().where(looks.c.sha256.in_(free)))
-    for table in (chat_log, chat_limits):
-        await tx.execute(table.delete().where(table.c.chat.in_(chats)))
+    await tx.execute(chat_limits.delete().where(chat_limits.c.chat.in_(chats)))
+    now = await clock.now(tx)
+    for chat in chats:
+        await chat_log.begin_anew(tx, chat, now=now)
     await tx.execute(inbox.delete().where(inbox.c.done.is_(True), _about(one.person)))
     await tx.execute(consents.delete().where(consents.c.person == one.person))
     await preference_store.forget(tx, one.person)

@@ -12,7 +12,7 @@ from storage.schema import exhibits
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exhibit:
     """``place`` is a chat network; ``ref`` names the message there, empty until it is there.
-    ``gone``: it has to be taken down.
+    ``gone``: it has to be taken down. ``at`` is when it was decided, in epoch seconds.
     """
 
     job_id: str
@@ -20,14 +20,20 @@ class Exhibit:
     place: str
     ref: str = ""
     gone: bool = False
+    at: float = 0.0
 
 
 async def add(tx: Tx, one: Exhibit, *, now: float) -> None:
-    """Once; what is there already, or has yet to go, stays as it is."""
+    """Once; what is there already stays as it is, and what has yet to go stays after all."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
     row = {"job_id": one.job_id, "person": one.person, "place": one.place, "at": now}
     added = dialect.insert(exhibits).values(**row, ref="", gone=False)
-    await tx.execute(added.on_conflict_do_nothing())
+    again = {"gone": False, "person": one.person, "at": now}
+    await tx.execute(
+        added.on_conflict_do_update(
+            index_elements=["job_id"], set_=again, where=exhibits.c.gone.is_(True)
+        )
+    )
 
 
 async def get(tx: Tx, job_id: str) -> Exhibit | None:
@@ -57,8 +63,12 @@ async def take_down_all(tx: Tx, person: str) -> None:
     await tx.execute(theirs.values(gone=True, person=""))
 
 
-async def forget(tx: Tx, job_id: str) -> None:
-    await tx.execute(exhibits.delete().where(exhibits.c.job_id == job_id))
+async def forget(tx: Tx, one: Exhibit) -> None:
+    """It hangs no more. If that was decided anew meanwhile, it has yet to hang."""
+    row = exhibits.c.job_id == one.job_id
+    ended = await tx.execute(exhibits.delete().where(row, exhibits.c.at == one.at))
+    if not ended.rowcount:
+        await tx.execute(exhibits.update().where(row).values(ref=""))
 
 
 def _exhibit(row: sa.Row[tuple[object, ...]]) -> Exhibit:
@@ -69,4 +79,5 @@ def _exhibit(row: sa.Row[tuple[object, ...]]) -> Exhibit:
         place=str(known["place"]),
         ref=str(known["ref"]),
         gone=bool(known["gone"]),
+        at=float(str(known["at"])),
     )

@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.patience import PATIENCE_S
+
 Shown = dict[str, Any]
 STOPPED = (httpx.TransportError, httpx.HTTPStatusError)
 
@@ -21,7 +23,9 @@ class WebPerson:
 
     def __init__(self, address: str) -> None:
         self.http = httpx.AsyncClient(
-            base_url=address, headers={"origin": address}, timeout=httpx.Timeout(20, read=None)
+            base_url=address,
+            headers={"origin": address},
+            timeout=httpx.Timeout(PATIENCE_S, read=None),
         )
         self.messages: dict[str, Shown] = {}
         self.chat = ""
@@ -67,12 +71,14 @@ class WebPerson:
     async def _take(self, kind: str, data: Shown) -> None:
         if kind == "ready":
             self.chat = data["chat"]
+        elif kind == "anew":
+            self.messages.clear()
         elif kind == "message":
             self.messages[data["id"]] = data
         async with self._changed:
             self._changed.notify_all()
 
-    async def until(self, what: Callable[[], Any], within_s: float = 60.0) -> Any:
+    async def until(self, what: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
         """Wait for what the page shows; a timeout tells what it showed instead."""
         try:
             async with asyncio.timeout(within_s), self._changed:
@@ -103,7 +109,7 @@ class WebPerson:
     async def say(self, text: str) -> None:
         await self._post("/say", json={"id": uuid.uuid4().hex, "text": text})
 
-    async def press(self, label: str, within_s: float = 60.0) -> None:
+    async def press(self, label: str, within_s: float = PATIENCE_S) -> None:
         """Press a button as soon as it is there."""
         button = await self.until(lambda: self.button(label), within_s)
         await self._post("/press", json={"id": uuid.uuid4().hex, "data": button["data"]})
@@ -114,7 +120,7 @@ class WebPerson:
 
     async def _post(self, path: str, **request: Any) -> None:
         """Again until it is answered: the id makes a second delivery harmless."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with suppress(httpx.TransportError):
                     (await self.http.post(path, **request)).raise_for_status()

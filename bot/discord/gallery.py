@@ -1,16 +1,19 @@
 """A server's channel in which people show what they have trained."""
 
-import hashlib
-
 from discord.errors import NotFound
 
 from bot.discord import errors, wire
-from bot.discord.markup import SILENT, body_of
-from bot.discord.messages import NONCE
+from bot.discord.markup import SILENT, body_of, sent_once
 from bot.discord.places import read_ref, ref_of
 from bot.discord.updates import user_id
 from bot.discord.wire import Wire
-from bot.frontend import ChatGoneError, ExhibitRefusedError, Message, MessageGoneError
+from bot.frontend import (
+    ChatGoneError,
+    ExhibitRefusedError,
+    Message,
+    MessageGoneError,
+    NetworkError,
+)
 
 CLOSED, STRANGER, ADULT = "gallery.closed", "gallery.stranger", "gallery.adult"
 
@@ -35,17 +38,11 @@ class Hall:
         await self._look_for(person, guild)
         body, files = body_of(message)
         body["flags"] |= SILENT
-        # For some minutes the same one is one message, however often it is sent.
-        body["nonce"] = hashlib.sha256(key.encode()).hexdigest()[:NONCE]
-        body["enforce_nonce"] = True
         ids = {"channel_id": self._channel}
         try:
-            sent = await self._calls.call(wire.CREATE, ids, body, files)
+            sent = await self._calls.call(wire.CREATE, ids, sent_once(body, key), files)
         except errors.FAILURES as error:
-            why = errors.explain(error)
-            if isinstance(why, ChatGoneError):
-                raise ExhibitRefusedError(str(why), CLOSED) from None
-            raise why from None
+            raise _why(error) from None
         return ref_of(self._channel, int(sent["id"]))
 
     async def take_down(self, ref: str) -> None:
@@ -65,7 +62,10 @@ class Hall:
         except NotFound:
             raise ExhibitRefusedError("Discord: no member of that server", STRANGER) from None
         except errors.FAILURES as error:
-            why = errors.explain(error)
-            if isinstance(why, ChatGoneError):
-                raise ExhibitRefusedError(str(why), CLOSED) from None
-            raise why from None
+            raise _why(error) from None
+
+
+def _why(error: Exception) -> NetworkError:
+    """A channel that is closed to us is the operator's to open; the rest is the network's."""
+    why = errors.explain(error)
+    return ExhibitRefusedError(str(why), CLOSED) if isinstance(why, ChatGoneError) else why

@@ -3,6 +3,7 @@
 Pure. A message holds 40 components, each row five buttons; more of them become a menu.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -17,6 +18,7 @@ MENU = 25  # options
 TEXT = 4000  # characters of a message
 LABEL = 80
 URL = 512
+NONCE = 25  # characters
 PICK = "pick"  # the verb of a menu; what was chosen is a button's data
 
 # Component types.
@@ -152,6 +154,12 @@ def _button(button: RenderedButton) -> Component:
     if button.url:
         return {**shown, "style": LINK, "url": button.url}
     return {**shown, "style": RED if button.danger else GREY, "custom_id": button.data}
+
+
+def sent_once(body: Component, name: str) -> Component:
+    """A new message that is one for some minutes, however often it is sent under this name."""
+    nonce = hashlib.sha256(name.encode()).hexdigest()[:NONCE]
+    return {**body, "nonce": nonce, "enforce_nonce": True}
 
 
 def body_of(

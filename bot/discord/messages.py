@@ -1,6 +1,5 @@
 """Send and edit: answers to interactions, direct messages, private threads."""
 
-import hashlib
 import logging
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Any
 from discord.errors import HTTPException, RateLimited
 
 from bot.discord import errors, wire
-from bot.discord.markup import EPHEMERAL, SILENT, body_of
+from bot.discord.markup import EPHEMERAL, SILENT, body_of, sent_once
 from bot.discord.places import Places, Reply, read_ref, ref_of
 from bot.discord.updates import Kept, user_id
 from bot.discord.wire import Wire
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 MOMENTARY = (Slot.PANEL, Slot.TOAST)  # what need not last longer than an answer can be changed
 THREAD = 12  # a private one
 KEEP_MINUTES = 10080
-NONCE = 25  # characters
 RETRY = "retry::"  # a button's data
 
 Raw = dict[str, Any]
@@ -194,10 +192,8 @@ class Messages:
         seemly, veiled = self._seemly(channel, message)
         body, files = body_of(seemly, veiled=veiled)
         body["flags"] |= 0 if message.notify else SILENT
-        name = f"{key}|{channel}|{self._places.lost[chat]}"
-        body["nonce"] = hashlib.sha256(name.encode()).hexdigest()[:NONCE]
-        body["enforce_nonce"] = True
-        sent = await self._calls.call(wire.CREATE, {"channel_id": channel}, body, files)
+        once = sent_once(body, f"{key}|{channel}|{self._places.lost[chat]}")
+        sent = await self._calls.call(wire.CREATE, {"channel_id": channel}, once, files)
         self._places.homes[chat] = channel
         return ref_of(channel, int(sent["id"]))
 

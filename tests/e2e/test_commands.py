@@ -155,6 +155,7 @@ async def test_the_doctor_names_the_fix_and_speaks_json(shell: Shell) -> None:
     assert findings["lora folder"]["health"] == "FAIL"
     assert findings["lora folder"]["fix"]
     assert findings["database"]["health"] == "ok"
+    assert (findings["webhook"]["said"], findings["ages"]["health"]) == ("no Telegram", "ok")
 
 
 async def test_the_version_is_told(shell: Shell) -> None:

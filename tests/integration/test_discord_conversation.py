@@ -13,7 +13,7 @@ from tests.conftest import eventually
 from tests.discord_api import DiscordApi, Member, refusals
 from tests.discord_api.adapter import Start, orders, starter
 from tests.drawn import photos
-from tests.jobs import waits_for_its_chat
+from tests.jobs import make_job, waits_for_its_chat
 
 WEIGHTS = b"safetensors"
 
@@ -330,6 +330,20 @@ async def test_a_refused_message_silences_nobody_else(
         await ada.types("status")
         told = await ada.reads("nothing in training")
     assert told.channel == ada.dm.number
+
+
+async def test_in_a_server_only_who_asked_reads_their_status(
+    bot: Start, ada: Member, database: Database
+) -> None:
+    async with database.write() as tx:
+        await job_store.add(tx, make_job(chat=ada.name, person=ada.name))
+    async with bot():
+        await ada.types("status")
+        # The job's own status message says it in private as well.
+        await ada.until(lambda: len([one for one in ada.sees if "place 1" in one.text]) == 2)
+    in_town = [one for one in ada.sees if one.channel == ada.town.number]
+    assert [(one.only_for, "place 1" in one.text) for one in in_town] == [(ada.number, True)]
+    assert ada.failed == 0
 
 
 async def _is_done(database: Database, job_id: str) -> bool:

@@ -59,6 +59,15 @@ class Town:
         assert job is not None
         return job
 
+    async def noted(self) -> None:
+        """The rows say what hangs."""
+
+        async def look() -> bool:
+            async with self.database.read() as tx:
+                return not await exhibit_store.to_do(tx)
+
+        await eventually(look)
+
     async def until(self, job: Job, state: JobState) -> None:
         async def look() -> bool:
             async with self.database.read() as tx:
@@ -75,7 +84,8 @@ async def town(
     adult = getattr(request, "param", "") == "adult"
     async with DiscordApi() as api:
         hall = api.open_gallery()
-        bot = starter(api, database, cells, tmp_path, adult=adult)
+        channel = str(hall.number)
+        bot = starter(api, database, cells, tmp_path, adult=adult, discord_gallery_channel=channel)
         yield Town(api, hall, api.person("Ada"), bot, database, tmp_path)
 
 
@@ -104,6 +114,46 @@ async def test_samples_hang_in_public_only_by_their_owners_press(town: Town) -> 
         await ada.reads("Nothing was shown")
     assert town.hangs() == []
     assert (ada.failed, ben.failed) == (0, 0)
+
+
+async def test_the_library_hangs_an_older_model_and_takes_it_down_again_and_again(
+    town: Town,
+) -> None:
+    job, ada = await town.trained(), town.ada
+    async with town.bot():
+        await town.until(job, JobState.DONE)
+    async with town.bot():
+        for _ in range(2):
+            # The same message twice within minutes: Discord must not take it for the one that went.
+            await ada.types("models", "mochi")
+            await ada.reads("Trigger word")
+            await ada.presses(SHOW)
+            await ada.reads("would see the samples")
+            assert town.hangs() == []
+            await ada.presses("Show them")
+            await ada.until(lambda: town.hangs() == ["mochi · by Ada"])
+            await ada.reads("on their way to the gallery")
+            await town.noted()
+            await ada.presses("Take it down")
+            await ada.until(lambda: not town.hangs())
+            await ada.reads("are taken down")
+            await town.noted()
+    assert ada.failed == 0
+
+
+async def test_without_a_gallery_the_library_offers_none(
+    database: Database, cells: Cells, tmp_path: Path
+) -> None:
+    async with DiscordApi() as api:
+        bot = starter(api, database, cells, tmp_path)
+        town = Town(api, api.town, api.person("Ada"), bot, database, tmp_path)
+        job = await town.trained()
+        async with town.bot():
+            await town.until(job, JobState.DONE)
+            await town.ada.types("models", "mochi")
+            shown = await town.ada.reads("Trigger word")
+            assert SHOW not in shown.labels
+            assert "Rename" in shown.labels
 
 
 async def test_strangers_cannot_show_what_is_not_theirs(town: Town) -> None:
@@ -164,17 +214,12 @@ async def test_a_restart_hangs_up_what_was_promised_and_takes_down_what_must_go(
     async with town.bot():
         await town.ada.until(lambda: len(town.hangs()) == 1)
         await town.until(job, JobState.DONE)
-
-        async def noted() -> bool:
-            async with town.database.read() as tx:
-                return not await exhibit_store.to_do(tx)
-
-        await eventually(noted)
+        await town.noted()
     async with town.database.write() as tx:
         await exhibit_store.take_down_all(tx, town.ada.name)
     async with town.bot():
         await town.ada.until(lambda: not town.hangs())
-        await eventually(noted)
+        await town.noted()
 
 
 # --- Retry ---------------------------------------------------------------------------------------

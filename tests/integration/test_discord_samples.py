@@ -9,9 +9,12 @@ import pytest
 
 from pictures.sandbox import Cells
 from pipeline import worker
+from storage import job_lists, job_store
 from storage.database import Database
+from storage.job import Job
 from storage.settings import Settings
-from tests.discord_api import DiscordApi
+from tests.conftest import eventually
+from tests.discord_api import DiscordApi, Member
 from tests.discord_api.adapter import orders, starter
 from tests.drawn import photos
 from tests.stand_in_trainer import StandIn
@@ -41,7 +44,30 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await one.close()
 
 
-@pytest.mark.long
+async def refs(database: Database, person: Member) -> tuple[Job, str, str]:
+    """The job, which samples its message shows, and that message's name."""
+    async with database.read() as tx:
+        (job,) = await job_lists.of_person(tx, person.name)
+    shown, _, ref = job.samples_ref.partition("|")
+    return job, shown, ref
+
+
+async def noted(database: Database, person: Member) -> None:
+    async def look() -> bool:
+        return bool((await refs(database, person))[2])
+
+    await eventually(look)
+
+
+async def forget_the_name(database: Database, person: Member) -> None:
+    """What the row says after a kill between the send and its commit: the message is there, and
+    Discord gives it back to whoever sends the next samples under the same nonce.
+    """
+    job, shown, _ = await refs(database, person)
+    async with database.write() as tx:
+        await job_store.mark_sent(tx, job.id, job.sent_version, samples_ref=f"{shown}|")
+
+
 async def test_samples_are_one_silent_message_that_changes_in_place(
     database: Database, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +86,12 @@ async def test_samples_are_one_silent_message_that_changes_in_place(
                 first = await ada.reads("samples after", within_s=LONG_S)
                 before = dict(first.files)
             # Its buttons, and the message of the samples, outlive the bot.
+            async with bot():
+                await ada.presses("🖼 Sample now")
+                await ada.until(lambda: first.files != before, LONG_S)
+                await noted(database, ada)
+                before = dict(first.files)
+            await forget_the_name(database, ada)
             async with bot():
                 await ada.presses("🖼 Sample now")
                 await ada.until(lambda: first.files != before, LONG_S)

@@ -23,9 +23,10 @@ from bot.events import (
 from bot.facts import Facts
 from bot.library import VERBS
 from bot.opened import Opened, View
+from bot.orders import Exhibit, TakeDown
 from bot.screen import MAX_BUTTON_DATA, Button, Screen
 from storage import bases
-from storage.job import Artifact, JobState, Photo
+from storage.job import Artifact, JobState, Photo, Samples
 from storage.shelf import Page
 from tests.jobs import make_job
 
@@ -240,6 +241,56 @@ def test_an_old_button_asks_before_it_deletes() -> None:
     conversation, actions = play(press("removenow"))
     assert actions == []
     assert conversation.opened == Opened(view=View.DELETE, model=MODEL.id)
+
+
+DRAWN = replace(MODEL, samples=Samples(step=9, grid="g", small="s", pictures=("p",)))
+IN_PUBLIC = replace(FACTS, pressed=DRAWN)
+
+
+def test_samples_are_offered_to_the_gallery_where_there_are_some_and_a_place() -> None:
+    start = replace(EMPTY, opened=Opened(view=View.MODEL, model=MODEL.id))
+    assert "button.exhibit" not in buttons(shown(start))
+    offered = buttons(shown(start, IN_PUBLIC))["button.exhibit"]
+    assert offered.public
+    hanging = buttons(shown(start, replace(IN_PUBLIC, exhibited=True)))
+    assert "button.exhibit" not in hanging
+    assert hanging["button.unexhibit"].public
+
+
+def test_they_hang_after_one_question_and_the_panel_says_so() -> None:
+    asked, nothing = play(press("hang"), facts=IN_PUBLIC)
+    assert nothing == []
+    assert keys(shown(asked, IN_PUBLIC)) == ["gallery.ask"]
+    hung, actions = play(press("hangnow"), start=asked, facts=IN_PUBLIC)
+    assert actions == [Exhibit(MODEL.id)]
+    assert hung.panel == asked.panel
+    assert keys(shown(hung, replace(IN_PUBLIC, exhibited=True)))[:2] == [
+        "gallery.coming",
+        "about.title",
+    ]
+    down, actions = play(press("unhang"), start=hung, facts=replace(IN_PUBLIC, exhibited=True))
+    assert actions == [TakeDown(MODEL.id)]
+    assert keys(shown(down, IN_PUBLIC))[0] == "gallery.down"
+
+
+def test_an_old_button_asks_before_it_shows_anything() -> None:
+    conversation, actions = play(press("hangnow"), facts=IN_PUBLIC)
+    assert actions == []
+    assert conversation.opened == Opened(view=View.EXHIBIT, model=MODEL.id)
+
+
+def test_without_samples_nothing_hangs() -> None:
+    for verb in ("hang", "hangnow"):
+        conversation, actions = play(press(verb))
+        assert actions == []
+        assert keys(shown(conversation))[0] == "gallery.none"
+
+
+def test_below_a_result_what_hangs_can_be_taken_down() -> None:
+    _, (said,) = play(press("exhibit"), facts=replace(IN_PUBLIC, exhibited=True))
+    assert isinstance(said, Show)
+    assert keys(said.screen) == ["gallery.there"]
+    assert buttons(said.screen)["button.unexhibit"].verb == "unexhibit"
 
 
 def test_training_again_keeps_all_answers_and_all_photos() -> None:
