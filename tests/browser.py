@@ -19,6 +19,7 @@ from pictures.sandbox import Cells
 from storage.blob_store import LocalBlobs, photo_key
 from storage.database import Database
 from storage.job import new_id
+from tests.patience import PATIENCE_S
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
@@ -78,7 +79,7 @@ class Script:
 
     async def until(self, count: int) -> list[Incoming]:
         """Wait until so many updates came."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(lambda: len(self.came) >= count)
         return self.came
 

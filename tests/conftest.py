@@ -1,6 +1,7 @@
 """What more than one ring of tests needs."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,11 @@ from sqlalchemy import make_url
 from pictures.sandbox import Cells
 from storage import migrate
 from storage.database import Database
-from tests import postgres
+from tests import postgres, tiny_base
+from tests.patience import PATIENCE_S
 from tests.s3 import S3, s3_server
+
+os.environ.setdefault("ORT_LOAD_CONFIG_FROM_MODEL", "1")  # of tests/truth/graph.py
 
 Look = Callable[[], Awaitable[object]]
 # Whole services. What takes longest begins first, so that nobody is left alone with it at the end.
@@ -81,7 +85,32 @@ async def cells() -> AsyncIterator[Cells]:
         yield one
 
 
-async def eventually(look: Look, within_s: float = 20.0) -> object:
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """torch on one core: they are shared, and another number of threads adds in another order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def base() -> Path:
+    """A folder of the demo's family with random weights; nobody changes it."""
+    return tiny_base.made()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four squares with captions; nobody changes them."""
+    from tests.families import SIDE, dataset_of
+
+    return dataset_of(tmp_path_factory.mktemp("pictures"), ((SIDE, SIDE),) * 4)
+
+
+async def eventually(look: Look, within_s: float = PATIENCE_S) -> object:
     """The first truth that ``look`` finds. Rows tell nobody when they change, so it asks."""
     async with asyncio.timeout(within_s):
         while not (found := await look()):  # noqa: ASYNC110

@@ -1,5 +1,7 @@
 """A base with random weights in a data folder, under the demo's name: as quick as can be."""
 
+import atexit
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -19,10 +21,12 @@ steps = {steps}
 
 
 @cache
-def _made() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="tiny-base-")) / "base"
-    random_base.make(folder)
-    return folder
+def made() -> Path:
+    """The folder, written once in a process; nobody changes it."""
+    above = Path(tempfile.mkdtemp(prefix="tiny-base-"))
+    atexit.register(shutil.rmtree, above, ignore_errors=True)
+    random_base.make(above / "base")
+    return above / "base"
 
 
 def lay(data: Path, steps: int = 150) -> None:
@@ -30,4 +34,4 @@ def lay(data: Path, steps: int = 150) -> None:
     path = data / "bases.toml"
     if not path.exists():
         data.mkdir(parents=True, exist_ok=True)
-        path.write_text(LIST.format(path=_made(), steps=steps))
+        path.write_text(LIST.format(path=made(), steps=steps))

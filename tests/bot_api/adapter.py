@@ -3,17 +3,21 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bot.events import Event
 from bot.frontend import Incoming, Receive
 from bot.frontends.telegram import Telegram
+from lorabot.compose import Bot, assemble, run
+from pictures.sandbox import Cells
 from storage.database import Database
+from storage.settings import Settings
 from tests.bot_api.people import Person
 from tests.bot_api.server import BotApi
+from tests.patience import PATIENCE_S
 from tests.service import free_port
 
 
@@ -27,6 +31,36 @@ async def running(api: BotApi, database: Database, receive: Receive) -> AsyncIte
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+Start = Callable[..., AbstractAsyncContextManager[Bot]]
+
+
+def starter(
+    api: BotApi, database: Database, cells: Cells, folder: Path, consent: str = "never"
+) -> Start:
+    """Starts the whole bot behind the adapter, as often as a test likes, with these admins and
+    settings.
+    """
+
+    @asynccontextmanager
+    async def start(*admins: Person, **changes: object) -> AsyncIterator[Bot]:
+        ids = frozenset(one.name for one in admins)
+        usual = {"data_dir": folder, "consent": consent, "admin_ids": ids}
+        settings = Settings.model_validate(usual | changes)
+        telegram = Telegram(
+            api.token, api_url=api.url, database=database, admins=settings.admin_ids
+        )
+        bot = assemble(settings, database, [brisk(telegram)], cells)
+        stop = asyncio.Event()
+        running = asyncio.create_task(run(bot, stop))
+        try:
+            yield bot
+        finally:
+            stop.set()
+            await running
+
+    return start
 
 
 def brisk(telegram: Telegram) -> Telegram:
@@ -62,7 +96,7 @@ async def start_process(api: BotApi, folder: Path, **settings: str) -> asyncio.s
 async def up_to_the_photos(person: Person) -> None:
     """All questions of a new draft, answered."""
     await person.says("/train")
-    await person.reads("What should it learn?", within_s=40)
+    await person.reads("What should it learn?")
     await person.presses("A person")
     await person.reads("short name")
     await person.says("mochi")
@@ -89,7 +123,7 @@ class Recorder:
             self._changed.notify_all()
         await self.gate.wait()
 
-    async def has(self, count: int, within_s: float = 20.0) -> list[Incoming]:
+    async def has(self, count: int, within_s: float = PATIENCE_S) -> list[Incoming]:
         async with asyncio.timeout(within_s), self._changed:
             await self._changed.wait_for(lambda: len(self.incoming) >= count)
         return self.incoming

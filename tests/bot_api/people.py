@@ -9,6 +9,7 @@ from tests.bot_api.chats import Chat
 from tests.bot_api.methods import Methods
 from tests.bot_api.shown import Json, Shown
 from tests.drawn import photos
+from tests.patience import PATIENCE_S
 
 SIZES = (90, 320, 800, 1280)  # the long sides in which a photo is kept
 
@@ -99,7 +100,7 @@ class Person:
                     return self.presses_data(shown, button.data)
         raise AssertionError(f"no {label!r} among {[shown.labels for shown in self.sees]}")
 
-    async def presses_when(self, label: str, within_s: float = 20.0) -> str:
+    async def presses_when(self, label: str, within_s: float = PATIENCE_S) -> str:
         """The same, as soon as it is there."""
         chats = self._methods.chats
         async with asyncio.timeout(within_s), chats.changed:
@@ -131,7 +132,7 @@ class Person:
         }
         self._methods.feed.add("my_chat_member", body)
 
-    async def reads(self, words: str, within_s: float = 20.0) -> Shown:
+    async def reads(self, words: str, within_s: float = PATIENCE_S) -> Shown:
         """Wait until a message of the bot says this; the newest one that does."""
         chats = self._methods.chats
         try:

@@ -17,6 +17,7 @@ from storage.database import Database
 from storage.settings import Settings
 from tests.discord_api.people import Member
 from tests.discord_api.server import DiscordApi
+from tests.patience import PATIENCE_S
 from tests.service import free_port
 
 
@@ -41,7 +42,7 @@ async def running(
             await task
 
 
-async def ready(api: DiscordApi, within_s: float = 20.0) -> None:
+async def ready(api: DiscordApi, within_s: float = PATIENCE_S) -> None:
     """Connected, and its commands are known."""
     async with asyncio.timeout(within_s):
         await api.gateway.ready.wait()

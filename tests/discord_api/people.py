@@ -10,6 +10,7 @@ from tests.discord_api.interactions import COMMAND, COMPONENT, SUBMIT, SUGGEST, 
 from tests.discord_api.shown import Shown
 from tests.discord_api.world import DM, Channel
 from tests.drawn import photos
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.discord_api.server import DiscordApi
@@ -215,7 +216,7 @@ class Member:
 
     # --- seeing ----------------------------------------------------------------------------------
 
-    async def reads(self, words: str, within_s: float = 20.0) -> Shown:
+    async def reads(self, words: str, within_s: float = PATIENCE_S) -> Shown:
         """The newest message that says so, as soon as one does."""
 
         def found() -> list[Shown]:
@@ -228,7 +229,7 @@ class Member:
             raise AssertionError((words, [one.text for one in self.sees])) from None
         return found()[-1]
 
-    async def until(self, look: Any, within_s: float = 20.0) -> None:
+    async def until(self, look: Any, within_s: float = PATIENCE_S) -> None:
         """Until ``look()`` holds; it is asked whenever something changes on Discord's side."""
         async with asyncio.timeout(within_s), self.api.world.changed:
             await self.api.world.changed.wait_for(look)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from tests import tiny_base
 from tests.browser import need_browser, open_page
 from tests.drawn import photos
 from tests.service import Service
@@ -24,8 +25,9 @@ def browser_or_skip() -> None:
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    one = await Service(tmp_path).start()
-    yield one
+    one = Service(tmp_path)
+    tiny_base.lay(one.data, steps=60)
+    yield await one.start()
     assert await one.stop() == 0
 
 

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.timeout(300)
 async def test_the_sample_photos_become_a_file(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.data.mkdir()
-    # The real demo, for a tenth of its steps.
+    # The real demo, for a twentieth of its steps.
     (service.data / "bases.toml").write_text(
-        tiny_base.LIST.format(path=bases.demo().path, steps=60).replace("= 64", "= 128")
+        tiny_base.LIST.format(path=bases.demo().path, steps=30).replace("= 64", "= 128")
     )
     await service.start()
     try:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     one = Service(tmp_path, LEASE_S="3")
     # Long enough that there is a middle to kill it in.
-    tiny_base.lay(one.data, steps=200)
+    tiny_base.lay(one.data, steps=150)
     yield await one.start()
     if one.process is not None and one.process.returncode is None:
         await one.stop()

@@ -1,13 +1,11 @@
 """The trainer as it is used: a real process, a real file, loaded by another library."""
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,14 @@ from unittest.mock import ANY
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from bench import random_base
 from pipeline import artifact
-from tests.drawn import photos
+from tests.families import same_tensors, train_here
 from tests.jobs import PARAMS
-from trainer import checkpoint, export, loop, lora
+from trainer import checkpoint, export, job, loop, lora
 from trainer.families import sd15
 from trainer.params import TrainParams
 from trainer.run import (
@@ -41,34 +38,8 @@ from trainer.run import (
     from_line,
 )
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 SIDE = 64
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Here as in the processes: another number of threads adds in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "demo"
-    random_base.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    for number, data in enumerate(photos(8), start=1):
-        picture = Image.open(io.BytesIO(data)).convert("RGB").resize((SIDE, SIDE))
-        picture.save(folder / f"{number:04}.png")
-        (folder / f"{number:04}.txt").write_text("mochix person")
-    return folder
 
 
 def spec_of(base: Path, pictures: Path, folder: Path, **changes: Any) -> RunSpec:
@@ -102,11 +73,10 @@ def run(spec: RunSpec) -> tuple[list[Message], int]:
     return [one for one in messages if one is not None], process.returncode
 
 
-def train_here(spec: RunSpec, stop_at: int = 10**9) -> Finished:
+def run_here(spec: RunSpec) -> tuple[list[Message], int]:
     """In this process, for what is not about processes."""
-    seen = iter(range(10**9))
-    spec.work.mkdir(parents=True, exist_ok=True)
-    return loop.train(spec, lambda _: None, lambda: next(seen) >= stop_at)
+    said: list[Message] = []
+    return said, job.run(spec, said.append, lambda: False)
 
 
 def test_a_run_tells_its_phases_and_leaves_a_file_that_passes_the_check(
@@ -194,9 +164,9 @@ def _answer(unet: Any, text_encoder: Any, tokenizer: Any) -> torch.Tensor:
 def test_a_run_stopped_by_sigterm_goes_on_to_the_same_bits(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    whole = spec_of(base, pictures, tmp_path / "whole", max_steps=100)
+    whole = spec_of(base, pictures, tmp_path / "whole", max_steps=60)
     train_here(whole)
-    parted = spec_of(base, pictures, tmp_path / "parted", max_steps=100)
+    parted = spec_of(base, pictures, tmp_path / "parted", max_steps=60)
     process = start(parted)
     assert process.stdout is not None
     for line in process.stdout:
@@ -232,11 +202,6 @@ def test_a_run_killed_after_a_checkpoint_goes_on_to_the_same_bits(
     process.communicate()
     assert run(parted)[1] == 0
     assert same_tensors(whole.output, parted.output)
-
-
-def same_tensors(one: Path, other: Path) -> bool:
-    a, b = load_file(one), load_file(other)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_checkpoint_of_another_run_is_not_used(
@@ -277,7 +242,7 @@ def test_training_lowers_the_loss_on_its_pictures(
 
 
 def failed(spec: RunSpec) -> Failure:
-    messages, code = run(spec)
+    messages, code = run_here(spec)
     assert code == 1
     assert isinstance(messages[-1], Failed)
     assert not spec.output.exists()
@@ -331,7 +296,7 @@ def test_a_rate_that_is_too_high_is_lowered_and_the_run_is_done(
     base: Path, pictures: Path, tmp_path: Path
 ) -> None:
     spec = spec_of(base, pictures, tmp_path, **WILD)
-    messages, code = run(spec)
+    messages, code = run_here(spec)
     (replanned,) = [one for one in messages if isinstance(one, Replanned)]
     assert replanned.changes["learning_rate"] == pytest.approx(1 / 3)
     assert replanned.changes["max_grad_norm"] == 1.0

@@ -3,17 +3,12 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot import admin
-from bot.frontends.telegram import Telegram
-from lorabot.compose import converse
-from pictures.sandbox import Cells
 from storage import (
     access_store,
     audit_store,
@@ -28,50 +23,19 @@ from storage.database import Database
 from storage.job import Job, JobState
 from storage.job_store import Owner
 from storage.people_store import Person as Known
-from storage.settings import Settings
 from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import up_to_the_photos
+from tests.bot_api.adapter import Start, up_to_the_photos
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
 from tests.jobs import make_job
 
 CLAIM = re.compile(r"claim-[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}")
-Start = Callable[..., AbstractAsyncContextManager[None]]
 UNKNOWN = "I didn't get that"
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
 
 
 @pytest.fixture
 def root(api: BotApi) -> Person:
     return api.person("Root")
-
-
-@pytest.fixture
-def bot(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Start:
-    @asynccontextmanager
-    async def start(*admins: Person, **more: Any) -> AsyncIterator[None]:
-        ids = frozenset(one.name for one in admins)
-        settings = Settings(data_dir=tmp_path, consent="never", admin_ids=ids, **more)
-        stop = asyncio.Event()
-        frontend = Telegram(api.token, api_url=api.url, database=database, admins=ids)
-        running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-
-    return start
 
 
 async def put(database: Database, person: Person, **changes: Any) -> Job:

@@ -18,7 +18,6 @@ from diffusers import (
 )
 from safetensors.torch import load_file
 
-from bench import random_base
 from tests.families import dataset_of, loaded, same_tensors, spec_for, train_here
 from tests.jobs import PARAMS
 from trainer import compiling, loop
@@ -40,13 +39,6 @@ KINDS = (
     ZImageTransformer2DModel,
     QwenImageTransformer2DModel,
 )
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "base"
-    random_base.make(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

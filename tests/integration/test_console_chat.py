@@ -16,6 +16,7 @@ from bot.events import Choice, Command, Event, Text
 from bot.frontend import Incoming, Message, NetworkError, RenderedButton
 from bot.frontends.console import CHAT, Console, attachment_of, command_of, files_of, styled
 from tests.glass import Glass
+from tests.patience import PATIENCE_S
 
 TRAIN = RenderedButton(label="Train", data="train::")
 HELP = RenderedButton(label="Help", data="help::")
@@ -213,7 +214,7 @@ class Desk:
         os.write(self.keyboard, text.encode())
 
     async def event(self) -> Event | None:
-        return (await asyncio.wait_for(self.came.get(), 10)).event
+        return (await asyncio.wait_for(self.came.get(), PATIENCE_S)).event
 
     def hang_up(self) -> None:
         """Ctrl+D, or the end of the pipe."""
@@ -236,7 +237,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     yield one
     # The reading thread ends before its descriptor is closed.
     one.hang_up()
-    await asyncio.wait_for(one.console.done.wait(), 10)
+    await asyncio.wait_for(one.console.done.wait(), PATIENCE_S)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     os.close(read)
@@ -248,13 +249,13 @@ async def test_lines_are_commands_buttons_texts_and_files(desk: Desk, folder: Pa
     desk.type("/train\n1\n7\nмочи\n\n" + str(folder / "c.zip") + "\n")
     events = [await desk.event() for _ in range(4)]
     assert events == [Command("train"), Choice("train"), Text("7"), Text("мочи")]
-    (attachment,) = (await asyncio.wait_for(desk.came.get(), 10)).attachments
+    (attachment,) = (await asyncio.wait_for(desk.came.get(), PATIENCE_S)).attachments
     assert attachment.suffix == ".zip"
 
 
 async def test_every_line_is_an_update_of_its_own(desk: Desk) -> None:
     desk.type("a\na\n")
-    ids = {(await asyncio.wait_for(desk.came.get(), 10)).update_id for _ in range(2)}
+    ids = {(await asyncio.wait_for(desk.came.get(), PATIENCE_S)).update_id for _ in range(2)}
     assert len(ids) == 2
 
 
@@ -262,7 +263,7 @@ async def test_the_end_of_the_input_is_the_end_of_the_chat(desk: Desk) -> None:
     desk.type("last\n")
     assert await desk.event() == Text("last")
     desk.hang_up()
-    await asyncio.wait_for(desk.console.done.wait(), 10)
+    await asyncio.wait_for(desk.console.done.wait(), PATIENCE_S)
 
 
 async def test_ctrl_c_leaves_the_terminal_at_once(tmp_path: Path) -> None:
@@ -286,7 +287,7 @@ async def test_ctrl_c_leaves_the_terminal_at_once(tmp_path: Path) -> None:
     os.close(read)
     shown = await asyncio.to_thread(read_until, typed, "[1]")
     os.write(typed, b"\x03")
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
     shown += await asyncio.to_thread(read_until, typed, "")
     os.close(typed)
     assert "Traceback" not in shown

@@ -1,7 +1,6 @@
 """A trainer that stays: the next run starts at once, ends as it would alone, and harms no other."""
 
 import asyncio
-import io
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -11,13 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
-from PIL import Image
 from safetensors.torch import load_file
 
-from bench import random_base
 from pipeline import train
 from pipeline.crew import Crew
-from tests.drawn import photos
 from tests.jobs import PARAMS
 from trainer.backends import native
 from trainer.run import Failed, Failure, Finished, Progress, RunSpec
@@ -28,24 +24,6 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "demo"
-    random_base.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    for number, data in enumerate(photos(8), start=1):
-        Image.open(io.BytesIO(data)).convert("RGB").resize((64, 64)).save(
-            folder / f"{number:04}.png"
-        )
-        (folder / f"{number:04}.txt").write_text("mochix person")
-    return folder
 
 
 @pytest.fixture
@@ -126,8 +104,8 @@ async def test_two_runs_of_one_process_end_as_each_would_alone(
 async def test_a_stopped_run_leaves_its_checkpoint_and_the_process_goes_on(
     base: Path, pictures: Path, tmp_path: Path, crew: Crew
 ) -> None:
-    parted = order(base, pictures, tmp_path / "parted", crew, max_steps=150)
-    whole = order(base, pictures, tmp_path / "whole", None, max_steps=150)
+    parted = order(base, pictures, tmp_path / "parted", crew, max_steps=100)
+    whole = order(base, pictures, tmp_path / "whole", None, max_steps=100)
 
     def halt(progress: Progress) -> None:
         if progress.step > 20:

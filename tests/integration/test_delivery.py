@@ -2,15 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from bot import packing
-from bot.frontends.telegram import Telegram
-from lorabot.compose import converse
+from lorabot.compose import Bot, converse
 from lorabot.networks import networks
 from pictures.sandbox import Cells
 from pipeline.twin import TwinMaker
@@ -20,7 +19,7 @@ from storage.database import Database
 from storage.job import Job, JobState, Samples
 from storage.settings import Settings
 from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import brisk
+from tests.bot_api.adapter import Start
 from tests.bot_api.refusals import RefusedError, bad_request
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
@@ -32,18 +31,6 @@ URL = "https://loras.example"
 LARGE = weights(wide=20_000)  # 2.6 MB
 SMALL = weights()
 TAKES = 2_200_000
-Start = Callable[..., AbstractAsyncContextManager[None]]
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
 
 
 @pytest.fixture
@@ -52,25 +39,19 @@ def blobs(tmp_path: Path) -> LocalBlobs:
 
 
 @pytest.fixture
-def bot(api: BotApi, database: Database, cells: Cells, blobs: LocalBlobs, tmp_path: Path) -> Start:
+def bot(bot: Start, database: Database, blobs: LocalBlobs, tmp_path: Path) -> Start:
     """The whole bot, and of the worker the part that makes twins."""
 
     @asynccontextmanager
-    async def start(*, twins: bool = True, **settings: object) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        read = Settings.model_validate({"data_dir": tmp_path, **settings})
-        frontend = brisk(Telegram(api.token, api_url=api.url, database=database))
-        tasks = [asyncio.create_task(converse(read, database, [frontend], cells, stop))]
-        if twins:
+    async def start(*, twins: bool = True, **settings: object) -> AsyncIterator[Bot]:
+        async with bot(**settings) as running:
             maker = TwinMaker(database, blobs, tmp_path / "work")
-            tasks.append(asyncio.create_task(maker.run()))
-        try:
-            yield
-        finally:
-            stop.set()
-            await tasks[0]
-            for task in tasks[1:]:
-                task.cancel()
+            making = asyncio.create_task(maker.run()) if twins else None
+            try:
+                yield running
+            finally:
+                if making:
+                    making.cancel()
 
     return start
 

@@ -1,7 +1,6 @@
 """The demo base: loads elsewhere, and knows what it was taught."""
 
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,15 +12,7 @@ from bench.drawn import creatures
 from bench.drawn.draw import draw
 from storage import bases
 
-pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 
 
 def test_colours_in_a_prompt_are_colours_in_the_picture() -> None:

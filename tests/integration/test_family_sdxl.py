@@ -1,7 +1,6 @@
 """SDXL: what is trained is what other programs draw with."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,8 @@ from trainer.families import sdxl
 from trainer.families.family import BaseError, Model
 from trainer.run import Prompt, RunSpec
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 WIDE = (96, 64)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +117,13 @@ def test_the_file_does_in_diffusers_what_it_did_in_training(
 ) -> None:
     texts = text_encoder_lr > 0
     spec = spec_for(
-        "sdxl", base, pictures, tmp_path, targets=targets, text_encoder_lr=text_encoder_lr
+        "sdxl",
+        base,
+        pictures,
+        tmp_path,
+        targets=targets,
+        text_encoder_lr=text_encoder_lr,
+        max_steps=3,
     )
     train_here(spec)
     tensors = load_file(spec.output)
@@ -153,10 +150,18 @@ def test_the_real_one_has_as_many_modules() -> None:
     assert names == {"unet": 722, "te1": 66, "te2": 192}
 
 
-def test_metadata_say_sdxl(base: Path, pictures: Path, tmp_path: Path) -> None:
-    spec = spec_for("sdxl", base, pictures, tmp_path, max_steps=2)
+@pytest.fixture(scope="module")
+def short(base: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
+    """A run that is over."""
+    prompts = (Prompt(text=PROMPT), Prompt(text=PROMPT, width=96, height=80))
+    folder = tmp_path_factory.mktemp("short")
+    spec = spec_for("sdxl", base, pictures, folder, prompts=prompts, max_steps=2)
     train_here(spec)
-    with safe_open(spec.output, framework="pt") as file:
+    return spec
+
+
+def test_metadata_say_sdxl(short: RunSpec) -> None:
+    with safe_open(short.output, framework="pt") as file:
         metadata = file.metadata()
     assert metadata["ss_base_model_version"] == "sdxl_base_v1-0"
     assert metadata["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
@@ -204,11 +209,13 @@ def test_noise_cannot_be_asked_for_where_there_is_nothing_else(
 
 
 def test_a_run_goes_on_to_the_same_bits(base: Path, pictures: Path, tmp_path: Path) -> None:
-    whole = spec_for("sdxl", base, pictures, tmp_path / "whole", text_encoder_lr=1e-3)
+    whole, parted = (
+        spec_for("sdxl", base, pictures, tmp_path / name, text_encoder_lr=1e-3, max_steps=4)
+        for name in ("whole", "parted")
+    )
     train_here(whole)
-    parted = spec_for("sdxl", base, pictures, tmp_path / "parted", text_encoder_lr=1e-3)
     with pytest.raises(loop.StoppedError):
-        train_here(parted, stop_at=3)
+        train_here(parted, stop_at=2)
     train_here(parted)
     assert same_tensors(whole.output, parted.output)
 
@@ -224,13 +231,8 @@ def test_activations_computed_twice_lead_to_the_same_file(
     assert same_tensors(plain.output, spec.output)
 
 
-def test_samples_are_pictures_of_the_size_asked_for(
-    base: Path, pictures: Path, tmp_path: Path
-) -> None:
-    prompts = (Prompt(text=PROMPT), Prompt(text=PROMPT, width=96, height=80))
-    spec = spec_for("sdxl", base, pictures, tmp_path, prompts=prompts, max_steps=2)
-    train_here(spec)
-    drawn = [Image.open(path) for path in sorted((spec.work / "samples").glob("*-*.png"))]
+def test_samples_are_pictures_of_the_size_asked_for(short: RunSpec) -> None:
+    drawn = [Image.open(path) for path in sorted((short.work / "samples").glob("*-*.png"))]
     assert [one.size for one in drawn] == [(64, 64), (96, 80)]
     assert all(len(set(one.convert("L").tobytes())) > 16 for one in drawn)
 

@@ -1,6 +1,5 @@
 """AdamW over flat tensors: torch's own numbers and state, and gradients that stay in place."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,16 +9,10 @@ from torch import Tensor, nn
 from trainer import optimizers
 from trainer.flat import FlatAdamW
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPES = (((4, 6), (6, 4), (4, 3, 3, 3)), ((5, 2), (7,)))
 RATES = (1e-2, 3e-3)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def groups_of(seed: int = 0) -> list[dict[str, Any]]:

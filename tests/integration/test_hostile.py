@@ -15,23 +15,25 @@ pytestmark = pytest.mark.timeout(240)
 
 SEED = 20
 MUTANTS = 60
-HANG_S = 20
+HANG_S = 2 * DEFAULT.seconds
 MOST_BYTES = 1_000_000_000
 ZIP_BYTES = 300_000_000  # two copies of the largest photo, and what reads them
 CODES = {"big", "broken", "long", "pixels", "slow", "tiny", "type"}
-# One file is meant to go on for ever; ten seconds of it are enough for a test.
-LIMITS = replace(DEFAULT, seconds=10.0)
-
-
-def uploads() -> list[Case]:
-    mutants = enumerate(fuzz.mutants(SEED, MUTANTS))
-    return [*pictures.cases(SEED), *(Case(f"fuzz.{n}", data, None) for n, data in mutants)]
+FOR_EVER = "bomb.jpeg.scans_for_ever"
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+def uploads() -> dict[str, Case]:
+    mutants = enumerate(fuzz.mutants(SEED, MUTANTS))
+    mutated = (Case(f"fuzz.{n}", data, None) for n, data in mutants)
+    return {case.name: case for case in (*pictures.cases(SEED), *mutated)}
+
+
+@pytest.fixture(scope="module")
+def tried(uploads: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> Trial:
     folder: Path = tmp_path_factory.mktemp("hostile")
-    return asyncio.run(trial(uploads(), folder, LIMITS))
+    ending = [case for case in uploads.values() if case.name != FOR_EVER]
+    return asyncio.run(trial(ending, folder))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,14 @@ def test_nothing_is_written_anywhere(tried: Trial) -> None:
 
 
 def test_the_same_cells_open_a_good_photo_afterwards(tried: Trial) -> None:
+    assert tried.good_after
+
+
+async def test_a_file_that_goes_on_for_ever_is_left_in_time(
+    uploads: dict[str, Case], tmp_path: Path
+) -> None:
+    tried = await trial([uploads[FOR_EVER]], tmp_path, replace(DEFAULT, seconds=3.0))
+    assert tried.refused == {"photo.slow": 1}
     assert tried.good_after
 
 

@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from bot.facts import MODELS_ON_A_PAGE
 from bot.frontend import Frontend
-from bot.frontends.telegram import Telegram
 from bot.frontends.web import Site, Web
 from bot.links import Links
 from lorabot.compose import converse
@@ -23,8 +22,8 @@ from storage.blob_store import LocalBlobs, artifact_prefix, photo_key, samples_p
 from storage.database import Database
 from storage.job import Artifact, Job, JobState, Photo
 from storage.settings import Settings
-from tests.bot_api import BotApi
-from tests.bot_api.adapter import brisk
+from tests.bot_api import Person
+from tests.bot_api.adapter import Start
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
 from tests.drawn import photos
@@ -283,40 +282,37 @@ async def test_what_a_killed_bot_did_not_delete_goes_at_the_next_start(
 
 
 async def test_on_telegram_the_library_is_one_message_too(
-    database: Database, cells: Cells, settings: Settings
+    bot: Start, ada: Person, database: Database, tmp_path: Path
 ) -> None:
-    blobs = LocalBlobs(settings.data_dir / "blobs")
-    async with BotApi() as api:
-        ada = api.person("Ada")
-        job = make_job(chat=ada.name, person=ada.name, state=JobState.DONE)
-        await publish(database, blobs, job, FILE)
-        telegram = brisk(Telegram(api.token, api_url=api.url, database=database))
-        async with running(settings, database, [telegram], cells):
-            await ada.says("/models")
-            await ada.reads("You have 1 model")
-            count = len(ada.sees)
-            await ada.presses("mochi")
-            await ada.reads("Trigger word")
-            await ada.presses("How to use it")
-            await ada.reads("models/Lora")
-            await ada.presses("← Back")
-            await ada.reads("Trigger word")
-            assert len(ada.sees) == count
-            await ada.presses("Model card")
-            await eventually(lambda: _files(ada.sees, "mochi.md"))
-            await ada.presses("⬇ Send the file")
-            await eventually(lambda: _files(ada.sees, "mochi.safetensors"))
-            await ada.presses("Rename")
-            await ada.reads("Write the new name")
-            await ada.says("momo")
-            await ada.reads("Renamed.")
-            await ada.presses("⬇ Send the file")
-            # Telegram has the content already, under its old name.
-            await eventually(lambda: _files(ada.sees, "momo.safetensors"))
-            await ada.presses("Delete it")
-            await ada.reads("for good")
-            await ada.presses("Delete it")
-            await ada.reads("Deleted: momo")
+    blobs = LocalBlobs(tmp_path / "blobs")
+    job = make_job(chat=ada.name, person=ada.name, state=JobState.DONE)
+    await publish(database, blobs, job, FILE)
+    async with bot():
+        await ada.says("/models")
+        await ada.reads("You have 1 model")
+        count = len(ada.sees)
+        await ada.presses("mochi")
+        await ada.reads("Trigger word")
+        await ada.presses("How to use it")
+        await ada.reads("models/Lora")
+        await ada.presses("← Back")
+        await ada.reads("Trigger word")
+        assert len(ada.sees) == count
+        await ada.presses("Model card")
+        await eventually(lambda: _files(ada.sees, "mochi.md"))
+        await ada.presses("⬇ Send the file")
+        await eventually(lambda: _files(ada.sees, "mochi.safetensors"))
+        await ada.presses("Rename")
+        await ada.reads("Write the new name")
+        await ada.says("momo")
+        await ada.reads("Renamed.")
+        await ada.presses("⬇ Send the file")
+        # Telegram has the content already, under its old name.
+        await eventually(lambda: _files(ada.sees, "momo.safetensors"))
+        await ada.presses("Delete it")
+        await ada.reads("for good")
+        await ada.presses("Delete it")
+        await ada.reads("Deleted: momo")
     assert not blobs.path(artifact_prefix(job.id)).exists()
 
 

@@ -3,7 +3,6 @@ that the CPU's allocator gives out while the same step is computed.
 """
 
 import gc
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from trainer.families import sd15
 from trainer.families.family import Model
 from trainer.objective import Diffusion
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 SIDE = 128
 NARROW = {
     "block_out_channels": (32, 64),
@@ -29,14 +28,6 @@ NARROW = {
     "sample_size": 16,
     "attention_head_dim": 4,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def work_on(device: str, point: train_memory.Point) -> step.Work:

@@ -1,34 +1,21 @@
 """Half precision and eight-bit states take less memory, and train and go on as all others do."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from bench import random_base
 from tests.families import dataset_of, finite, same_tensors, spec_for, train_here
 from trainer import dataset, loop
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def trains_and_goes_on(folder: Path, **changes: Any) -> None:
-    random_base.make(folder / "base")
-    pictures = dataset_of(folder / "pictures")
+def trains_and_goes_on(base: Path, pictures: Path, folder: Path, **changes: Any) -> None:
     whole, cut = (
-        spec_for("sd15", folder / "base", pictures, folder / name, max_steps=4, **changes)
+        spec_for("sd15", base, pictures, folder / name, max_steps=4, **changes)
         for name in ("whole", "cut")
     )
     assert train_here(whole).steps == 4
@@ -39,14 +26,16 @@ def trains_and_goes_on(folder: Path, **changes: Any) -> None:
     assert same_tensors(whole.output, cut.output)
 
 
-def test_half_precision_trains_and_goes_on_with_its_scale(tmp_path: Path) -> None:
-    trains_and_goes_on(tmp_path, precision="fp16")
+def test_half_precision_trains_and_goes_on_with_its_scale(
+    base: Path, pictures: Path, tmp_path: Path
+) -> None:
+    trains_and_goes_on(base, pictures, tmp_path, precision="fp16")
 
 
-def test_states_of_eight_bits_train_and_go_on(tmp_path: Path) -> None:
+def test_states_of_eight_bits_train_and_go_on(base: Path, pictures: Path, tmp_path: Path) -> None:
     """At rank 64 a part of the weights is large enough for eight bits, and a part is not."""
     pytest.importorskip("bitsandbytes", reason="the extra adamw8bit is not installed")
-    trains_and_goes_on(tmp_path, optimizer="adamw8bit", rank=64)
+    trains_and_goes_on(base, pictures, tmp_path, optimizer="adamw8bit", rank=64)
 
 
 def test_a_lower_resolution_makes_larger_pictures_smaller(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Samples, saved steps, wishes and the choice of a step, on a real run of a tiny base."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,35 +12,14 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
-from bench import random_base
-from tests.families import dataset_of, spec_for
+from tests.families import spec_for
 from trainer import asked, chart, grid, history, loop, scores
 from trainer.asked import Wish
 from trainer.families import sd15
 from trainer.run import SAMPLES, SAVED, Finished, Message, Prompt, RunSpec, Sampled
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 PROMPTS = (Prompt(text="mochix person", seed=1), Prompt(text="a person", seed=2, width=96))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "base"
-    random_base.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return dataset_of(tmp_path_factory.mktemp("pictures"), ((64, 64),) * 4)
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.integration.test_moments import (
-    base,
     few_sample_steps,
-    one_thread,
-    pictures,
     run,
     spec_of,
 )
@@ -20,8 +17,8 @@ from trainer import loop, outside
 from trainer.outside import Seen
 from trainer.run import SAVED, Message, Progress, Sampled
 
-pytestmark = pytest.mark.timeout(180)
-__all__ = ["base", "few_sample_steps", "one_thread", "pictures"]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
+__all__ = ["few_sample_steps"]
 
 
 @pytest.mark.parametrize(("pick", "taken"), [("auto", 10), ("last", 20)])

@@ -8,6 +8,7 @@ import pytest
 from storage import host, host_store, one_host
 from storage.database import Database
 from storage.one_host import SecondHostError, file_system_of, is_remote
+from tests.patience import PATIENCE_S
 from tests.postgres import Server
 
 MOUNTS = """\
@@ -78,15 +79,21 @@ async def test_the_first_machine_may_come_back_after_a_start(database: Database)
         assert await host_store.others(tx, "after") == []
 
 
-async def test_containers_of_one_machine_are_one_host(database: Database) -> None:
-    async with asyncio.timeout(one_host.WATCH_S / 2):
+async def test_containers_of_one_machine_are_one_host(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_host, "WATCH_S", 2 * PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S):
         await one_host.enter(database, host.boot_id(), "lorabot-bot")
         await one_host.enter(database, host.boot_id(), "lorabot-worker")
 
 
-async def test_machines_that_share_a_postgres_are_not_asked(postgres_server: Server) -> None:
+async def test_machines_that_share_a_postgres_are_not_asked(
+    postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_host, "WATCH_S", 2 * PATIENCE_S)
     database = await Database.open(await postgres_server.fresh())
-    async with asyncio.timeout(one_host.WATCH_S / 2):
+    async with asyncio.timeout(PATIENCE_S):
         await one_host.enter(database, "boot-a", "studio")
         await one_host.enter(database, "boot-b", "den")
     await database.close()

@@ -23,6 +23,7 @@ from storage.settings import Settings
 from tests.conftest import eventually
 from tests.drawn import photos
 from tests.integration.test_worker import Place, ended
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ async def test_a_job_waits_in_the_queue_while_the_device_is_taken(place: Place) 
     job = await place.order(photos(8))
     with busy(place):
         task = place.work()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await eventually(lambda: _online(place))
         waiting = await place.get(job)
         assert (waiting.state, waiting.fence) == (JobState.QUEUED, 0)
@@ -228,7 +229,7 @@ async def test_a_database_locked_past_the_lease_costs_an_attempt_and_nothing_els
     (first,) = trainers()
     with locked(place):
         # It stops by itself, before anybody else could take the job.
-        _, alive = await asyncio.to_thread(psutil.wait_procs, [first], timeout=15)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, [first], timeout=PATIENCE_S)
         assert not alive
 
     async def trains_again() -> bool:
@@ -260,7 +261,7 @@ async def test_a_lost_job_s_trainer_gets_no_grace(
         await tx.exec_driver_sql(
             "UPDATE jobs SET fence = fence + 1, lease_until = lease_until + 99"
         )
-    gone, _ = await asyncio.to_thread(psutil.wait_procs, [trainer], timeout=15)
+    gone, _ = await asyncio.to_thread(psutil.wait_procs, [trainer], timeout=PATIENCE_S)
     assert gone == [trainer]
     await ended(place, task)
     assert seen == [Halt.LOST]

@@ -27,6 +27,7 @@ from storage.settings import Settings
 from tests.conftest import eventually
 from tests.drawn import photos
 from tests.integration.test_worker import Place
+from tests.patience import PATIENCE_S
 from tests.stand_in_trainer import StandIn
 
 LEASE_S = 2.0
@@ -65,7 +66,7 @@ class Killable:
         below = psutil.Process(one.pid).children(recursive=True)
         one.kill()
         await one.wait()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, below, timeout=10)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, below, timeout=PATIENCE_S)
         assert not alive
 
     async def finish(self) -> None:

@@ -18,6 +18,7 @@ from storage.job import Job
 from storage.schema import jobs, metadata
 from tests import postgres
 from tests.jobs import make_job
+from tests.patience import PATIENCE_S
 
 # So many processes at once. They are forks of one that has loaded everything: that costs little.
 TOGETHER = """
@@ -161,7 +162,7 @@ async def test_a_job_that_somebody_is_changing_is_passed_by(shared: Database, ur
     other = await Database.open(url)
     async with other.write() as tx:
         await job_store.request_cancel(tx, held.id, now=1)
-        async with asyncio.timeout(5), shared.write() as mine:
+        async with asyncio.timeout(PATIENCE_S), shared.write() as mine:
             taken = await job_store.claim(mine, host.this_process(), lease_s=9, now=1)
     await other.close()
     assert taken is not None

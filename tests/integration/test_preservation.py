@@ -1,6 +1,5 @@
 """Preservation: where the trigger is missing, the model stays what it was."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,36 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from bench import random_base
-from tests.families import dataset_of, loaded, same_tensors, spec_for, train_here, with_file
+from tests.families import loaded, same_tensors, spec_for, train_here, with_file
 from tests.jobs import PARAMS
 from trainer import dataset, loop, step
 from trainer.families import family_of
 from trainer.families.family import Model
 from trainer.run import RunSpec
 
-pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The cores are shared, and another number of threads adds in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "demo"
-    random_base.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return dataset_of(tmp_path_factory.mktemp("pictures"))
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 5), (0.35, 7), (0.5, 10)])

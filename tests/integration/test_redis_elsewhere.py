@@ -19,6 +19,7 @@ from storage.settings import Settings
 from tests.conftest import eventually
 from tests.drawn import photos
 from tests.integration.test_worker import Place
+from tests.patience import PATIENCE_S
 from tests.redis_elsewhere import WORD, Elsewhere, redis_elsewhere
 
 REFUSED = "Redis refuses our user or password"
@@ -42,7 +43,7 @@ async def test_the_bell_rings_through_a_redis_with_users(
     listening = asyncio.create_task(ear.listen(url, rung.set))
     bell = Doorbell(url)
     assert await bell.ring()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await rung.wait()
     await bell.close()
     listening.cancel()

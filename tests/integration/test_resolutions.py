@@ -1,6 +1,6 @@
 """Pictures in several resolutions: the smaller ones are made of the largest, and never enlarged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from bench import random_base
 from tests import tiny_flux, tiny_qwen
 from tests.families import dataset_of, same_tensors, spec_for, train_here
 from tests.jobs import PARAMS
@@ -19,25 +18,9 @@ from trainer.families import family_of, sd15
 from trainer.families.family import Model
 from trainer.run import Prompt
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("one_thread")]
 # Of resolution 128; the last one was too small for it.
 SIZES = ((128, 128), (160, 96), (96, 160), (64, 64))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The cores are shared, and another number of threads adds in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "demo"
-    random_base.make(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from tests.conftest import eventually
 from tests.drawn import photo
 from tests.hostile import bombs
 from tests.hostile.heic import heic
+from tests.patience import PATIENCE_S
 
 ORIENTATION = 0x0112
 
@@ -147,7 +148,7 @@ def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
     child = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{child}").exists():
         assert time.monotonic() < deadline
     parent.stdout.close()

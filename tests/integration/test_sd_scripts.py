@@ -100,6 +100,7 @@ def test_a_file_of_an_earlier_run_is_no_file_of_this_one(
     until(process, 5)
     (spec.work / "sd-scripts" / "out" / "lora.safetensors").write_bytes(b"old")
     process.kill()
+    process.wait()
     set_mode(tools, "no_file")
     messages, code = finished(start(spec))
     assert code == 1

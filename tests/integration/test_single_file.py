@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench import random_base
 from tests import ldm, tiny_sdxl
-from tests.families import PROMPT, dataset_of, finite, loaded, spec_for, train_here
+from tests.families import PROMPT, finite, loaded, spec_for, train_here
 from trainer import architectures, single_file
 from trainer.families import family_of
 from trainer.families.family import BaseError, Model
@@ -39,11 +39,6 @@ def files(folders: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory)
         name: ldm.write(folder, place / f"{name}.v1.safetensors", AVERAGES)
         for name, folder in folders.items()
     }
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return dataset_of(tmp_path_factory.mktemp("dataset"))
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from storage.database import Database
 from storage.job import Job
 from storage.schema import metadata
 from tests.jobs import make_job
+from tests.patience import PATIENCE_S
 
 DOWNWARD = {"jobs_line", "jobs_line_of"}
 ONE_WRITE = """
@@ -201,7 +202,7 @@ async def test_a_cancel_at_any_point_leaves_a_database_that_can_be_written(
         await asyncio.wait({task})
         assert task.cancelled() or task.exception() is None
     job = make_job()
-    async with asyncio.timeout(5), database.write() as tx:
+    async with asyncio.timeout(PATIENCE_S), database.write() as tx:
         await job_store.add(tx, job)
     async with database.read() as tx:
         assert await job_store.get(tx, job.id) == job
@@ -217,7 +218,7 @@ async def test_a_cancel_while_another_process_holds_the_lock_does_no_harm(
         task.cancel()
     await asyncio.wait({task})
     assert task.cancelled()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await add_one(database)
     async with database.read() as tx:
         assert len(await job_lists.line(tx)) == 1

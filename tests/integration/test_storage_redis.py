@@ -29,7 +29,9 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 
 @pytest.fixture
-async def bell(server: RedisServer) -> AsyncIterator[Doorbell]:
+async def bell(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Doorbell]:
+    # Busy machines need longer for the first handshake than a person should wait.
+    monkeypatch.setattr(doorbell, "RING_S", 5.0)
     one = Doorbell(f"unix://{server.socket}")
     yield one
     await one.close()
@@ -119,13 +121,14 @@ async def test_without_a_binary_there_is_no_server(
 
 
 async def test_a_frozen_server_does_not_hold_up_the_bot(
-    server: RedisServer, bell: Doorbell
+    server: RedisServer, bell: Doorbell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await bell.ring()
+    monkeypatch.setattr(doorbell, "RING_S", 0.3)
     os.kill(pid_of(server), signal.SIGSTOP)
     began = time.monotonic()
     assert not await bell.ring()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     os.kill(pid_of(server), signal.SIGCONT)
     await eventually(bell.ring)
 

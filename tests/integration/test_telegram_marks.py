@@ -1,63 +1,26 @@
 """Small signs under photos, through the real client: only where attention is needed."""
 
-import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot import marker
-from bot.frontends.telegram import Telegram
-from lorabot.compose import converse
-from pictures.sandbox import Cells
 from storage import mark_store
 from storage.database import Database
-from storage.settings import Settings
 from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import brisk, up_to_the_photos
+from tests.bot_api.adapter import Start, up_to_the_photos
 from tests.bot_api.refusals import bad_request
 from tests.conftest import eventually
 from tests.drawn import photos
 
 LOOK, OUT = "🤔", "👎"
-Start = Callable[..., AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marker, "PACE_S", 0.05)
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
-
-
-@pytest.fixture
-def bot(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Start:
-    @asynccontextmanager
-    async def start(consent: str = "never") -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        settings = Settings.model_validate({"data_dir": tmp_path, "consent": consent})
-        frontend = brisk(Telegram(api.token, api_url=api.url, database=database))
-        running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-
-    return start
 
 
 def bright() -> bytes:
@@ -107,7 +70,7 @@ async def test_before_the_consent_there_is_no_sign(
     bot: Start, api: BotApi, ada: Person, database: Database
 ) -> None:
     good = photos(2)
-    async with bot("always"):
+    async with bot(consent="always"):
         await ada.sends_photos(good)
         await ada.reads("2 photos so far")
         await ada.sends_photos([good[0]])
@@ -138,7 +101,7 @@ async def test_a_chat_without_reactions_is_left_alone(bot: Start, api: BotApi, a
 
 async def test_a_message_that_was_deleted_stops_no_other(bot: Start, ada: Person) -> None:
     good = photos(2)
-    async with bot("always"):
+    async with bot(consent="always"):
         await ada.sends_photos(good)
         await ada.reads("2 photos so far")
         await ada.sends_photos([good[0]])

@@ -1,9 +1,6 @@
 """Letters that come once and silently: a draft that waits, a model that is asked about."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,7 @@ import pytest
 
 from bot.clock import DAY_S, HOUR_S
 from bot.frontends.telegram import Telegram
-from lorabot.compose import Bot, assemble
+from lorabot.compose import assemble
 from pictures.sandbox import Cells
 from storage import conversation_store, job_store, look_store, nudge_store, preference_store
 from storage.blob_store import LocalBlobs, photo_key
@@ -21,47 +18,11 @@ from storage.job import Job, JobState, Photo, SavedStep
 from storage.preferences import Pings, Preferences
 from storage.settings import Settings
 from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import brisk, up_to_the_photos
+from tests.bot_api.adapter import Start, brisk, up_to_the_photos
 from tests.conftest import eventually
 from tests.drawn import photos
 from tests.jobs import PARAMS, make_job
 from tests.loras import publish, weights
-
-Start = Callable[[], AbstractAsyncContextManager[Bot]]
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, consent="never")
-
-
-@pytest.fixture
-def bot(api: BotApi, database: Database, cells: Cells, settings: Settings) -> Start:
-    @asynccontextmanager
-    async def start() -> AsyncIterator[Bot]:
-        frontend = brisk(Telegram(api.token, api_url=api.url, database=database))
-        assembled = assemble(settings, database, [frontend], cells)
-        tasks = [asyncio.create_task(one) for one in assembled.parts()]
-        try:
-            yield assembled
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await assembled.doorbell.close()
-
-    return start
 
 
 def count(person: Person, words: str) -> int:

@@ -1,20 +1,13 @@
 """What a person sees of their photos on Telegram: the sheet, one photo, the way back."""
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFilter
 
-from bot.frontends.telegram import Telegram
-from lorabot.compose import converse
-from pictures.sandbox import Cells
-from storage.database import Database
-from storage.settings import Settings
-from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import up_to_the_photos
+from tests.bot_api import Person
+from tests.bot_api.adapter import Start, up_to_the_photos
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
 from tests.drawn import photo
@@ -43,22 +36,15 @@ def blurred(seed: int) -> bytes:
 
 
 @pytest.fixture
-async def ada(database: Database, cells: Cells, tmp_path: Path) -> AsyncIterator[Person]:
+async def ada(bot: Start, ada: Person) -> AsyncIterator[Person]:
     """Somebody who has sent nine photos, of which the last is blurred."""
-    stop = asyncio.Event()
-    async with BotApi() as api:
-        frontend = Telegram(api.token, api_url=api.url, database=database)
-        settings = Settings(data_dir=tmp_path, consent="never")
-        running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
-        person = api.person("Ada")
-        await up_to_the_photos(person)
-        await person.sends_photos([sharp(number) for number in range(8)])
-        await person.reads("8 photos")
-        await person.sends_photos([blurred(50)])
-        await person.reads("#9 is blurred – not used.")
-        yield person
-        stop.set()
-        await running
+    async with bot():
+        await up_to_the_photos(ada)
+        await ada.sends_photos([sharp(number) for number in range(8)])
+        await ada.reads("8 photos")
+        await ada.sends_photos([blurred(50)])
+        await ada.reads("#9 is blurred – not used.")
+        yield ada
 
 
 async def _shows_a_picture(person: Person) -> bool:

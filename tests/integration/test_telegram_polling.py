@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -22,17 +21,6 @@ from tests.conftest import eventually
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("bot.frontends.telegram.STOP_S", 0.1)
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
 
 
 async def kept(database: Database) -> list[str]:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.frontends.telegram import Telegram
-from lorabot.compose import converse
 from pictures.sandbox import Cells
 from pipeline import worker
 from storage import job_lists, job_store
@@ -16,7 +14,7 @@ from storage.database import Database
 from storage.job import Job, JobState
 from storage.settings import Settings
 from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import brisk
+from tests.bot_api.adapter import starter
 from tests.bot_api.shown import Shown
 from tests.conftest import eventually
 from tests.stand_in_trainer import StandIn
@@ -30,21 +28,9 @@ class Place:
     def __init__(self, api: BotApi, folder: Path, database: Database, cells: Cells) -> None:
         self.ada = api.person("Ada")
         self.bea = api.person("Bea")
-        self._api, self._database, self._cells = api, database, cells
+        self.bot = starter(api, database, cells, folder, consent="auto")
+        self._database = database
         self._settings = Settings(data_dir=folder, lease_s=2.0)
-
-    @asynccontextmanager
-    async def bot(self) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        telegram = brisk(Telegram(self._api.token, api_url=self._api.url, database=self._database))
-        running = asyncio.create_task(
-            converse(self._settings, self._database, [telegram], self._cells, stop)
-        )
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
@@ -61,7 +47,7 @@ class Place:
     async def order(self) -> None:
         ada = self.ada
         await ada.says("/train")
-        await ada.reads("Before I look at your photos", within_s=40)
+        await ada.reads("Before I look at your photos")
         await ada.presses("I agree – start")
         await ada.reads("What should it learn?")
         await ada.presses("A person")
@@ -96,14 +82,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(database: Database, cells: Cells, tmp_path: Path) -> AsyncIterator[Place]:
-    # The worker opens the same file as the bot.
-    async with BotApi() as api:
-        yield Place(api, tmp_path, database, cells)
+def place(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Place:
+    return Place(api, tmp_path, database, cells)
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """The one that the worker opens, too."""
     opened = await Database.open(Settings(data_dir=tmp_path).database)
     yield opened
     await opened.close()

@@ -28,17 +28,6 @@ GO = RenderedButton(label="Go", data="go:1:")
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
-
-
-@pytest.fixture
 async def bot(
     api: BotApi, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Telegram]:

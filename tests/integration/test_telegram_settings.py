@@ -1,15 +1,9 @@
 """/settings, deep links, groups: through the real client, with the whole bot behind it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from bot.frontends.telegram import Telegram
-from lorabot.compose import converse
-from pictures.sandbox import Cells
 from storage import (
     chat_moves,
     conversation_store,
@@ -22,43 +16,11 @@ from storage.blob_store import LocalBlobs
 from storage.database import Database
 from storage.job import JobState
 from storage.preferences import Pings, Preferences
-from storage.settings import Settings
 from tests.bot_api import BotApi, Group, Person
-from tests.bot_api.adapter import brisk
+from tests.bot_api.adapter import Start
 from tests.conftest import eventually
 from tests.jobs import make_job
 from tests.loras import publish, weights
-
-Start = Callable[[], AbstractAsyncContextManager[None]]
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
-
-
-@pytest.fixture
-def bot(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Start:
-    settings = Settings(data_dir=tmp_path, consent="never")
-
-    @asynccontextmanager
-    async def start() -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        frontend = brisk(Telegram(api.token, api_url=api.url, database=database))
-        running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-
-    return start
 
 
 async def wanted(database: Database, person: Person) -> Preferences:
@@ -190,31 +152,33 @@ async def test_a_group_hears_the_queue_without_names_and_the_rest_in_private(
     async with bot():
         await ada.says("/queue", to=group)
         await eventually(lambda: _in_group(group, "1 job in the queue"))
+        await ada.says("/status", to=group)
+        await eventually(lambda: _in_group(group, "in the queue, place 1"))
+        (told,) = [one for one in group.chat.messages if "place 1" in one.text]
+        assert [button.url for row in told.rows for button in row] == [
+            "https://t.me/test_lora_bot?start=status"
+        ]
         await ada.says("/models", to=group)
         await eventually(lambda: _in_group(group, "?start=models"))
         await ada.says("/whatever@test_lora_bot", to=group)
         await eventually(lambda: _in_group(group, "?start=train"))
     said = [one for one in group.chat.messages if one.from_bot]
-    assert len(said) == 3
+    assert len(said) == 4
     assert not any("secretname" in one.text or "Ada" in one.text for one in said)
-    assert not any(one.rows for one in said)
+    # A link may be followed by anybody; a button would be pressed by the wrong one.
+    assert not any(button.data for one in said for row in one.rows for button in row)
     async with database.read() as tx:
         assert await conversation_store.load(tx, f"tg:{group.chat.chat_id}") is None
 
 
 async def test_a_stranger_in_a_group_is_not_answered_aloud(
-    api: BotApi, ada: Person, database: Database, cells: Cells, tmp_path: Path
+    bot: Start, api: BotApi, ada: Person
 ) -> None:
-    settings = Settings(data_dir=tmp_path, access="invite", admin_ids=frozenset({"tg:1"}))
-    stop = asyncio.Event()
-    frontend = brisk(Telegram(api.token, api_url=api.url, database=database))
-    running = asyncio.create_task(converse(settings, database, [frontend], cells, stop))
     group = api.group()
-    await ada.says("/queue", to=group)
-    await ada.says("/start")
-    await ada.reads("This bot is private")
-    stop.set()
-    await running
+    async with bot(access="invite", admin_ids=frozenset({"tg:1"})):
+        await ada.says("/queue", to=group)
+        await ada.says("/start")
+        await ada.reads("This bot is private")
     assert not [one for one in group.chat.messages if one.from_bot]
 
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,48 +11,22 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from safetensors import safe_open
-from safetensors.torch import load_file
 
-from bench import random_base
 from tests.drawn import photo
+from tests.families import dataset_of, same_tensors
 from tests.jobs import PARAMS
 from trainer import dataset, loop
 from trainer.families import sd15
 from trainer.families.family import Model
 from trainer.run import RunSpec
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
 SIZES = ((64, 64), (80, 48), (48, 80), (80, 48), (64, 64), (80, 48))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The cores are shared, and another number of threads adds in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases") / "demo"
-    random_base.make(folder)
-    return folder
-
-
-def draw(folder: Path, sizes: tuple[tuple[int, int], ...]) -> Path:
-    folder.mkdir()
-    for number, size in enumerate(sizes, start=1):
-        picture = Image.open(io.BytesIO(photo(number))).convert("RGB").resize(size)
-        picture.save(folder / f"{number:04}.png")
-        (folder / f"{number:04}.txt").write_text("mochix person")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw(tmp_path_factory.mktemp("datasets") / "mixed", SIZES)
+    return dataset_of(tmp_path_factory.mktemp("datasets") / "mixed", SIZES)
 
 
 def spec_of(base: Path, pictures: Path, folder: Path, **changes: Any) -> RunSpec:
@@ -70,11 +43,6 @@ def spec_of(base: Path, pictures: Path, folder: Path, **changes: Any) -> RunSpec
 def train(spec: RunSpec, stop_after: int = 10**9) -> None:
     steps = iter(range(1, 10**9))
     loop.train(spec, lambda _: None, lambda: next(steps) >= stop_after)
-
-
-def same_tensors(one: Path, other: Path) -> bool:
-    a, b = load_file(one), load_file(other)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def model_of(base: Path) -> Model:
@@ -203,7 +171,7 @@ def test_metadata_say_which_sizes_were_trained(base: Path, mixed: Path, tmp_path
 
 
 def test_metadata_of_squares_only_know_no_buckets(base: Path, tmp_path: Path) -> None:
-    pictures = draw(tmp_path / "squares", ((64, 64),) * 3)
+    pictures = dataset_of(tmp_path / "squares", ((64, 64),) * 3)
     facts = facts_of(spec_of(base, pictures, tmp_path, max_steps=4))
     assert (facts["ss_enable_bucket"], facts["ss_bucket_info"]) == ("False", "null")
     assert (facts["ss_num_batches_per_epoch"], facts["ss_num_epochs"]) == ("3", "2")

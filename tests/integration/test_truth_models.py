@@ -26,8 +26,8 @@ from tests.truth.truthset import Spec
 
 pytestmark = pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")
 
-SEEDS = (101, 202, 303)
-PERSONS, TIMES, GROUPS, EMPTY = 4, 4, 2, 2  # in each seed
+SEEDS = (101, 202)
+PERSONS, TIMES, GROUPS, EMPTY = 4, 3, 2, 2  # in each seed
 FEW = Spec(
     good=2,
     night=1,

@@ -1,24 +1,19 @@
 """Other saved steps of a training: kept beside the file, listed, and handed out."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.frontends.telegram import Telegram
 from bot.links import Links
-from lorabot.compose import converse
-from pictures.sandbox import Cells
 from pipeline import versions
 from storage import job_store, library_store
 from storage.blob_store import LocalBlobs, artifact_prefix
 from storage.database import Database
 from storage.job import Job, JobState, Taken
 from storage.settings import Settings
-from tests.bot_api import BotApi, Person
-from tests.bot_api.adapter import brisk
+from tests.bot_api import Person
+from tests.bot_api.adapter import Start
 from tests.conftest import eventually
 from tests.jobs import make_job
 from tests.loras import publish, weights
@@ -89,12 +84,6 @@ def test_likeness_is_that_of_faces_where_there_are_some() -> None:
 # --- in the chat ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
 async def finished(database: Database, blobs: LocalBlobs, work: Path, person: Person) -> Job:
     taken = Taken(step=20, best=20, last=20)
     job = make_job(
@@ -105,38 +94,27 @@ async def finished(database: Database, blobs: LocalBlobs, work: Path, person: Pe
 
 
 async def test_another_version_is_listed_with_its_likeness_and_sent(
-    api: BotApi,
-    database: Database,
-    cells: Cells,
-    blobs: LocalBlobs,
-    work: Path,
-    tmp_path: Path,
+    bot: Start, ada: Person, database: Database, blobs: LocalBlobs, work: Path
 ) -> None:
-    ada = api.person("Ada")
     job = await finished(database, blobs, work, ada)
-    stop = asyncio.Event()
-    telegram = brisk(Telegram(api.token, api_url=api.url, database=database))
-    settings = Settings(data_dir=tmp_path)
-    running = asyncio.create_task(converse(settings, database, [telegram], cells, stop))
-    await ada.says("/models mochi")
-    await ada.reads("Trigger word")
-    await ada.presses("Other versions")
-    shown = await ada.reads("other versions from the same training")
-    assert "You have the one after 100 %." in shown.text
-    assert "after 40 % (8 steps) · likeness 40 %" in shown.text
-    label = next(one for one in shown.labels if one.startswith("⬇ 40 %"))
-    await ada.presses(label)
-    await eventually(lambda: _has(ada, "mochi-8.safetensors", file_of(work, 8)))
-    ada.presses_data(shown, f"step:{job.id}:7")
-    await ada.reads("no other version")
-    await ada.presses("← Back")
-    await ada.presses_when("Delete it")
-    await ada.reads("for good")
-    await ada.presses("Delete it")
-    await ada.reads("Deleted: mochi")
-    await eventually(lambda: _none_doomed(database))
-    stop.set()
-    await running
+    async with bot():
+        await ada.says("/models mochi")
+        await ada.reads("Trigger word")
+        await ada.presses("Other versions")
+        shown = await ada.reads("other versions from the same training")
+        assert "You have the one after 100 %." in shown.text
+        assert "after 40 % (8 steps) · likeness 40 %" in shown.text
+        label = next(one for one in shown.labels if one.startswith("⬇ 40 %"))
+        await ada.presses(label)
+        await eventually(lambda: _has(ada, "mochi-8.safetensors", file_of(work, 8)))
+        ada.presses_data(shown, f"step:{job.id}:7")
+        await ada.reads("no other version")
+        await ada.presses("← Back")
+        await ada.presses_when("Delete it")
+        await ada.reads("for good")
+        await ada.presses("Delete it")
+        await ada.reads("Deleted: mochi")
+        await eventually(lambda: _none_doomed(database))
     assert not blobs.path(artifact_prefix(job.id)).exists()
     async with database.read() as tx:
         found = await job_store.get(tx, job.id)
@@ -145,26 +123,21 @@ async def test_another_version_is_listed_with_its_likeness_and_sent(
 
 
 async def test_a_version_that_the_chat_does_not_take_comes_as_a_link_of_its_own(
-    api: BotApi, database: Database, blobs: LocalBlobs, work: Path, cells: Cells, tmp_path: Path
+    bot: Start, ada: Person, database: Database, blobs: LocalBlobs, work: Path, tmp_path: Path
 ) -> None:
-    ada = api.person("Ada")
     job = await finished(database, blobs, work, ada)
-    stop = asyncio.Event()
-    telegram = brisk(Telegram(api.token, api_url=api.url, database=database))
-    telegram.limits = replace(telegram.limits, out_file_bytes=100)
-    settings = Settings(data_dir=tmp_path, public_url="https://loras.example")
-    running = asyncio.create_task(converse(settings, database, [telegram], cells, stop))
-    await ada.says(f"/start m-{job.id}")
-    await ada.presses_when("Other versions")
-    shown = await ada.reads("other versions")
-    await ada.presses(next(one for one in shown.labels if one.startswith("⬇ 40 %")))
-    sent = await ada.reads("as it was after 40 %")
+    async with bot(public_url="https://loras.example") as running:
+        (telegram,) = running.frontends
+        telegram.limits = replace(telegram.limits, out_file_bytes=100)
+        await ada.says(f"/start m-{job.id}")
+        await ada.presses_when("Other versions")
+        shown = await ada.reads("other versions")
+        await ada.presses(next(one for one in shown.labels if one.startswith("⬇ 40 %")))
+        sent = await ada.reads("as it was after 40 %")
     (button,) = [one for row in sent.rows for one in row]
-    stop.set()
-    await running
     token = button.url.rpartition("/dl/")[2]
     secret = (tmp_path / "secret.key").read_text().strip()
-    link = Links(secret, settings.link_hours).read(token)
+    link = Links(secret, Settings(data_dir=tmp_path).link_hours).read(token)
     assert link is not None
     assert (link.job_id, link.person, link.part) == (job.id, ada.name, job.saved[0].key)
 

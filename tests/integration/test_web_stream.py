@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from bot.frontend import Message
+from bot.frontends import web
 from storage.database import Database
 from tests.browser import HELLO, Script, serving
 from tests.drawn import photos
+from tests.patience import PATIENCE_S
 from tests.web_client import WebPerson
 
 PART = b'Content-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
@@ -93,7 +95,7 @@ async def until_data(lines: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 async def test_the_page_opened_longest_ago_makes_room(script: Script) -> None:
-    async with WebPerson(script.web.address) as one, asyncio.timeout(10):
+    async with WebPerson(script.web.address) as one, asyncio.timeout(PATIENCE_S):
         await one.http.get("/")
         parked = asyncio.Event()
 
@@ -112,14 +114,15 @@ async def test_the_page_opened_longest_ago_makes_room(script: Script) -> None:
 
 
 async def test_a_bot_that_stops_does_not_wait_for_open_pages(
-    database: Database, tmp_path: Path
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(web, "STOP_S", 2 * PATIENCE_S)
     async with serving(database, tmp_path) as script:
         person = WebPerson(script.web.address)
         await person.__aenter__()
         await person.until(lambda: person.chat)
         began = time.monotonic()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < PATIENCE_S
     await person.__aexit__()
 
 
@@ -211,7 +214,7 @@ async def raw(
     await writer.drain()
     if hangs_up:
         writer.write_eof()
-    answer = await asyncio.wait_for(reader.readline(), 10)
+    answer = await asyncio.wait_for(reader.readline(), PATIENCE_S)
     writer.close()
     await writer.wait_closed()
     return answer

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -161,7 +162,7 @@ async def test_a_flood_of_output_harms_nobody(place: Place) -> None:
 
 
 async def test_a_silent_trainer_is_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "Order", _impatient)
+    monkeypatch.setattr(train, "Order", partial(train.Order, stall_s=1.0, grace_s=0.5))
     job = await place.order(photos(8))
     task = place.work("silent")
     failed = await place.until(job, JobState.FAILED)
@@ -170,18 +171,11 @@ async def test_a_silent_trainer_is_ended(place: Place, monkeypatch: pytest.Monke
     assert failed.failure.code == "fail.stalled"
 
 
-REAL_ORDER = train.Order
-
-
-def _impatient(**told: object) -> train.Order:
-    return REAL_ORDER(**told, stall_s=1.0, grace_s=0.5)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("mode", ["slow", "stubborn"])
 async def test_a_cancel_ends_the_trainer(
     place: Place, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "Order", _impatient)
+    monkeypatch.setattr(train, "Order", partial(train.Order, grace_s=0.5))
     job = await place.order(photos(8))
     task = place.work(mode)
     await place.until_step(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+# Heeded where ORT_LOAD_CONFIG_FROM_MODEL is 1, as in tests: they share the cores, and a thread that
+# waits for another spins.
+ONE_THREAD = {"session_options": {"intra_op_num_threads": 1}}
 OPSET = 18  # Resize smooths what it shrinks from here on
 IR = 9
 
@@ -82,6 +86,7 @@ class Graph:
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR
         )
+        helper.set_model_props(model, {"ort_config": json.dumps(ONE_THREAD)})
         return bytes(model.SerializeToString(deterministic=True))
 
 

@@ -113,18 +113,23 @@ def test_a_file_that_is_broken_gets_no_name(tmp_path: Path, how: str) -> None:
     assert not target.exists()
 
 
-@pytest.mark.parametrize("size", [0, 4, 8, 100])
-def test_a_file_that_is_cut_off_gets_no_name(tmp_path: Path, size: int) -> None:
-    path = made(tmp_path, pair(UNET))
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(LoraFileError):
-        deliver(path, tmp_path / "out.safetensors", FACTS)
+@pytest.mark.parametrize("kept", [0, 4, 8, 100, -40, -1])
+def test_a_file_that_is_cut_off_is_called_so(tmp_path: Path, kept: int) -> None:
+    path, target = made(tmp_path, pair(UNET)), tmp_path / "out.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept])
+    said = f"is cut off after {len(whole[:kept])} of "
+    # How much there was to be is known once the header is there.
+    said += f"{len(whole)} bytes" if kept < 0 else ""
+    with pytest.raises(LoraFileError, match=f"^{said}"):
+        deliver(path, target, FACTS)
+    assert not target.exists()
 
 
-def test_tensors_that_are_cut_off_are_noticed(tmp_path: Path) -> None:
+def test_a_tensor_that_is_too_short_for_its_shape_is_noticed(tmp_path: Path) -> None:
     path = made(tmp_path, pair(UNET))
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(LoraFileError, match="cannot be read"):
+    path.write_bytes(path.read_bytes().replace(b"[4,8]", b"[4,9]"))
+    with pytest.raises(LoraFileError, match=r"^cannot be read: .*shape"):
         deliver(path, tmp_path / "out.safetensors", FACTS)
 
 

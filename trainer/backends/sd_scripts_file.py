@@ -58,20 +58,35 @@ def deliver(source: Path, target: Path, facts: Mapping[str, str]) -> int:
 
 def _header(data: bytes) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(data[:8], "little")
-    if not 2 <= length <= min(MAX_HEADER_BYTES, len(data) - 8):
+    if len(data) >= 8 and not 2 <= length <= MAX_HEADER_BYTES:
         raise LoraFileError(f"claims a header of {length} bytes")
+    _whole(data, 8 + length)
     try:
         header = json.loads(data[8 : 8 + length])
     except (ValueError, RecursionError) as error:
         raise LoraFileError("has a header that is not JSON") from error
     if not isinstance(header, dict):
         raise LoraFileError("has a header that is no table")
+    _whole(data, 8 + length + max(map(_end, header.values()), default=0))
     try:
-        # Sizes, kinds, and that no tensor lies over another or out of the file.
+        # Sizes, kinds, and that no tensor lies over another.
         deserialize(data)
     except SafetensorError as error:
         raise LoraFileError(f"cannot be read: {error}") from error
     return header, 8 + length
+
+
+def _whole(data: bytes, promised: int) -> None:
+    if len(data) < promised:
+        raise LoraFileError(f"is cut off after {len(data)} of {promised} bytes")
+
+
+def _end(said: Any) -> int:
+    """Where a tensor says that it ends; 0 for what says nothing of the kind."""
+    match said:
+        case {"data_offsets": [int(), int(end)]}:
+            return end
+    return 0
 
 
 def _moves(data: bytes, start: int, header: dict[str, Any], module: str) -> bool:
@@ -102,8 +117,6 @@ def _numbers(data: bytes, start: int, name: str, header: dict[str, Any]) -> Arra
     raw = np.frombuffer(_bytes(data, start, said), dtype=KINDS[said["dtype"]])
     if said["dtype"] == "BF16":  # the upper half of a float32, which numpy does not know
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
-    if raw.size != math.prod(said["shape"]):
-        raise LoraFileError(f"{name} is cut off")
     return raw.astype(np.float64).reshape(said["shape"])
 
 

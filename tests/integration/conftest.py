@@ -1,0 +1,33 @@
+"""What many tests of this folder begin with; a file that needs another one makes its own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from pictures.sandbox import Cells
+from storage.database import Database
+from tests import impatient
+from tests.bot_api import BotApi, Person
+from tests.bot_api.adapter import Start, starter
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[BotApi]:
+    async with BotApi() as one:
+        yield one
+
+
+@pytest.fixture
+def ada(api: BotApi) -> Person:
+    return api.person("Ada")
+
+
+@pytest.fixture
+def bot(api: BotApi, database: Database, cells: Cells, tmp_path: Path) -> Start:
+    return starter(api, database, cells, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient.shorten(monkeypatch)
