@@ -20,7 +20,11 @@ KINDS = (
     "trainer kill -9",
     "redis kill -9",
     "bot kill -9",
+    "database kill -9",
+    "database frozen",
+    "database locked by another",
 )
+USUAL = 3  # workers
 FAULTS = ("lost", "stuck", "failed", "doubled", "wrong_last", "left_over")
 NAMES = {"plain": "as it comes", "tuned": "with settings"}
 
@@ -32,7 +36,7 @@ def of_ours(text: Run) -> Run:
     counts = {name: len(found.get(name, ())) for name in FAULTS}
     counts["stuck"] = len(found["unhealed"])
     return counts | {
-        "who": f"lorabot, {plan['database']}",
+        "who": _who(plan),
         "seed": plan["seed"],
         "jobs": plan["jobs"],
         "job_s": plan["job_s"],
@@ -42,7 +46,14 @@ def of_ours(text: Run) -> Run:
         "took_s": round(found["took_s"], 1),
         "own_gap_s": round(found["own_gap_s"], 1),
         "recovery": {kind: _rounded(*some) for kind, some in found["recovery"].items()},
+        "own": {kind: _rounded(*some) for kind, some in found.get("own", {}).items()},
+        "away": {kind: _rounded(*some) for kind, some in found.get("away", {}).items()},
     }
+
+
+def _who(plan: Run) -> str:
+    many = "" if plan["workers"] == USUAL else f", {plan['workers']} workers"
+    return f"lorabot, {plan['database']}{many}"
 
 
 def of_peer(text: Run) -> Run:
@@ -63,36 +74,50 @@ def _rounded(count: int, median: float, most: float) -> tuple[int, float, float]
 
 
 def summed(runs: list[Run]) -> Run:
-    """Faults of all seeds; per kind the times, the middle of the medians and the longest."""
-    by_kind: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
-    for run in runs:
-        for kind, figures in run["recovery"].items():
-            by_kind[kind].append(figures)
+    """Faults of all seeds; per kind the times, the middle of the medians and the longest.
+    ``database_away_s`` is the part of its blows in which it did not answer itself, and beside a
+    free worker is all of a wait in which there was one.
+    """
     return {
         "seeds": sorted(run["seed"] for run in runs),
         "jobs": sum(run["jobs"] for run in runs),
         "done": sum(run["done"] for run in runs),
         **{name: sum(run.get(name, 0) for run in runs) for name in (*FAULTS, "beside")},
-        "recovery_s": {
-            kind: {
-                "times": sum(count for count, _, _ in by_kind[kind]),
-                "median": round(statistics.median(one for _, one, _ in by_kind[kind]), 1),
-                "most": max(most for _, _, most in by_kind[kind]),
-            }
-            for kind in KINDS
-            if kind in by_kind
-        },
+        "recovery_s": _over_seeds([run["recovery"] for run in runs]),
+        "recovery_beside_a_free_worker_s": _over_seeds([run.get("own", {}) for run in runs]),
+        "database_away_s": _over_seeds([run.get("away", {}) for run in runs]),
+    }
+
+
+def _over_seeds(runs: list[dict[str, tuple[int, float, float]]]) -> dict[str, Run]:
+    by_kind: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
+    for run in runs:
+        for kind, figures in run.items():
+            by_kind[kind].append(figures)
+    return {
+        kind: {
+            "times": sum(count for count, _, _ in by_kind[kind]),
+            "median": round(statistics.median(one for _, one, _ in by_kind[kind]), 1),
+            "most": max(most for _, _, most in by_kind[kind]),
+        }
+        for kind in KINDS
+        if kind in by_kind
     }
 
 
 def table(found: dict[str, Run]) -> str:
     head = ("", "jobs", "lost", "stuck", "doubled", "worker -9: median, most")
-    lines = [f"{head[0]:24}" + "".join(f"{one:>9}" for one in head[1:5]) + f"  {head[5]}"]
+    lines = [f"{head[0]:32}" + "".join(f"{one:>9}" for one in head[1:5]) + f"  {head[5]}"]
     for who, one in found.items():
         back = one["recovery_s"].get("worker kill -9", {"median": "-", "most": "-"})
         figures = (one["jobs"], one["lost"], one["stuck"], one["doubled"])
         words = f"  {back['median']} s, {back['most']} s"
-        lines.append(f"{who:24}" + "".join(f"{figure:>9}" for figure in figures) + words)
+        lines.append(f"{who:32}" + "".join(f"{figure:>9}" for figure in figures) + words)
+    for who, one in found.items():
+        for kind, back in one["recovery_s"].items():
+            lines.append(
+                f"{who:32} {kind:34} {back['times']:4} {back['median']:6} {back['most']:6}"
+            )
     return "\n".join(lines)
 
 

@@ -9,9 +9,11 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from bot import delivery
 from bot.frontend import ChatGoneError, Frontend, Message, NetworkError, TooLargeError
+from bot.lasting import lasting
 from bot.packing import Load, Packer, Parcel, Post
 from bot.presenter import Presenter
 from bot.screen import Line
@@ -64,10 +66,12 @@ class Courier:
             except NetworkError as error:
                 load = await self._lighter(job, job.chat, parcel, load, error)
                 # It did not arrive, for sure: the next try may be a new message again.
-                await self._note(job, "")
+                await lasting(partial(self._note, job, ""))
                 job = replace(job, result_ref="")
             else:
-                await self._note(job, ref or SENDING, way_of(job, parcel, frontend))
+                # However long the database is away: nobody else knows that it is there.
+                way = way_of(job, parcel, frontend)
+                await lasting(partial(self._note, job, ref or SENDING, way))
                 if parcel.kept:
                     await self._tell_admins(job)
                 return True

@@ -42,7 +42,8 @@ class Crier:
             except DBAPIError as error:
                 log.warning("the database does not answer (%s)", type(error.orig).__name__)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._woken.wait()
 
     async def _one(self) -> bool:
         async with self._database.read() as tx:

@@ -89,7 +89,8 @@ class Janitor:
             left = await self.sweep(time.time())
             self._wake.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LEAVING_S if left else LOOK_S)
+                async with asyncio.timeout(LEAVING_S if left else LOOK_S):
+                    await self._wake.wait()
 
     async def sweep(self, now: float) -> int:
         """Once over everything; how many people are still waiting to be forgotten."""

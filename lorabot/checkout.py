@@ -57,7 +57,8 @@ async def _probed(python: Path, folder: Path) -> str:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        out, _ = await asyncio.wait_for(child.communicate(), PROBE_S)
+        async with asyncio.timeout(PROBE_S):
+            out, _ = await child.communicate()
     finally:
         if child.returncode is None:
             child.kill()

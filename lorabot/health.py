@@ -31,7 +31,7 @@ def sick(settings: Settings, part: Part) -> str:
     if part is Part.BOT:
         return _bot(settings.web_port)
     try:
-        return asyncio.run(asyncio.wait_for(_worker(settings.database), 2 * ANSWER_S))
+        return asyncio.run(_worker(settings.database))
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         said = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
         return f"the database does not answer ({said.splitlines()[0] if said else '?'})"
@@ -46,7 +46,9 @@ def _bot(port: int) -> str:
 
 
 async def _worker(url: str) -> str:
-    """A worker of this host that was heard of within a minute. Nothing is made or migrated."""
+    """A worker of this host that was heard of within a minute. Nothing is made or migrated. Raises
+    TimeoutError.
+    """
     host = socket.gethostname()
     if postgres.is_postgres(url):
         writer, readers = postgres.engines(url)
@@ -56,7 +58,7 @@ async def _worker(url: str) -> str:
     else:
         return "there is no database yet"
     try:
-        async with readers.connect() as tx:
+        async with asyncio.timeout(2 * ANSWER_S), readers.connect() as tx:
             ages = [one.age_s for one in await gauge_store.seen(tx) if one.host == host]
     finally:
         await readers.dispose()

@@ -122,7 +122,8 @@ async def _follow(settings: Settings, job: Job, database: Database, screen: Cons
             task = bar.add_task(JobState.QUEUED, total=None)
             while not _ended(job) and not working.done():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(cancelled.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await cancelled.wait()
                 job = await _look(database, job.id, cancel=cancelled.is_set())
                 _draw(bar, task, job)
     finally:

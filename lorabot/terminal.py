@@ -64,7 +64,8 @@ async def _leave(console: Console, database: Database, stop: asyncio.Event) -> N
         if not waiting:
             break
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_S)
+            async with asyncio.timeout(LOOK_S):
+                await stop.wait()
     stop.set()
     for task in (done, stopping):
         task.cancel()

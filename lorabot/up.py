@@ -90,7 +90,8 @@ async def keep(
         pause = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
         log.warning("%s ended with %s; again in %.1f s", command, ended.result(), pause)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
+            async with asyncio.timeout(pause):
+                await stop.wait()
     return True
 
 

@@ -47,7 +47,8 @@ class Cards:
             log.info("the graphics driver cannot be asked (%s)", type(error).__name__)
             return ""
         try:
-            out, _ = await asyncio.wait_for(child.communicate(), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                out, _ = await child.communicate()
         except TimeoutError:
             log.info("the graphics driver does not answer")
             return ""

@@ -66,7 +66,8 @@ class Inspector:
                 self.rung.clear()
                 if not await self.look_at_one():
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self.rung.wait(), PAUSE_S)
+                        async with asyncio.timeout(PAUSE_S):
+                            await self.rung.wait()
             except DBAPIError as error:
                 log.warning("the database does not answer (%s)", error.orig)
                 await asyncio.sleep(TROUBLE_S)

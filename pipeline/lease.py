@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Self, TypeVar
@@ -98,10 +98,21 @@ class Lease:
         """One transaction on the job's row, again and again while the database is busy, for as
         long as the lease is surely ours.
         """
+        return await self._patiently(self._database.write, change)
+
+    async def read(self, look: Callable[[Tx], Awaitable[Result]]) -> Result:
+        """What the job needs to know, with the same patience."""
+        return await self._patiently(self._database.read, look)
+
+    async def _patiently(
+        self,
+        begin: Callable[[], AbstractAsyncContextManager[Tx]],
+        work: Callable[[Tx], Awaitable[Result]],
+    ) -> Result:
         while True:
             try:
-                async with self._database.write() as tx:
-                    return await change(tx)
+                async with begin() as tx:
+                    return await work(tx)
             except DBAPIError as error:
                 log.warning("job %s: the database does not answer (%s)", self._job.id, error.orig)
                 if self._left() <= 0:
@@ -118,7 +129,8 @@ class Lease:
         pause = quarter
         while self.why is not Halt.LOST:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
             pause = quarter if await self._renew() else RETRY_S
             await asyncio.sleep(min(NEWS_S, quarter / 2))
 

@@ -82,8 +82,8 @@ async def _prepare(job: Job, shop: Shop, lease: Lease) -> None:
 
     home = shop.home(job)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    async with shop.database.read() as tx:
-        rows = await look_store.get(tx, [photo.sha256 for photo in job.photos])
+    shas = [photo.sha256 for photo in job.photos]
+    rows = await lease.read(lambda tx: look_store.get(tx, shas))
     tools = prepare.Tools(
         read=lambda photo: _while_ours(lease, shop.blobs.get(photo_key(photo.sha256))),
         tell=tell,
@@ -168,7 +168,9 @@ async def _move(tx: Tx, job: Job, lease: Lease, state: JobState, changes: dict[s
     """The change and what is counted of it: both or neither."""
     now = await clock.now(tx)
     if not await job_store.enter(tx, job.id, job.fence, state, now=now, **changes):
-        return False
+        # Unless an earlier try was committed, and the server died before it could say so.
+        found = await job_store.get(tx, job.id)
+        return found is not None and (found.fence, found.state) == (job.fence, state)
     known = {key: value for key, value in changes.items() if key in tally.COUNTED}
     change = tally.Change(state, **known)
     await meter_store.add(tx, *tally.counted(job, lease.stage, change, time.monotonic()))

@@ -28,6 +28,12 @@ async def beat(tx: Tx, boot: str, host: str, *, now: float) -> None:
     await tx.execute(first.on_conflict_do_update(index_elements=["boot"], set_=again))
 
 
+async def seen_at(tx: Tx, boot: str) -> float:
+    """0 where it never was."""
+    found = await tx.execute(sa.select(hosts.c.seen_at).where(hosts.c.boot == boot))
+    return float(found.scalar() or 0.0)
+
+
 async def others(tx: Tx, boot: str) -> list[Seen]:
     found = await tx.execute(sa.select(hosts).where(hosts.c.boot != boot))
     return [Seen(row.boot, row.host, row.beats, row.seen_at) for row in found]

@@ -6,9 +6,9 @@ The address is read by the driver itself, so that all that libpq knows may stand
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -28,8 +28,8 @@ LIMITS = {
     "idle_in_transaction_session_timeout": "15000",
 }
 AGAIN_S = 0.5
-# Classes of SQLSTATE that another try does not mend: a wrong password, no such database.
-HOPELESS = ("28", "3D")
+# Classes of SQLSTATE that another try does not mend: a wrong password, no such database, no right.
+HOPELESS = ("28", "3D", "42")
 AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
@@ -62,13 +62,15 @@ def _engine(url: str, *, size: int, **options: Any) -> AsyncEngine:
     import asyncpg
 
     dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    # The last: a server that dies amid the first words leaves the driver in a state of its own.
+    failures = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
     async def connect() -> Any:
         try:
             return await asyncpg.connect(
                 dsn, timeout=CONNECT_S, command_timeout=ANSWER_S, server_settings=LIMITS
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, *failures) as error:
             # The driver's own, where the network's would go past everybody who waits for it.
             dbapi = engine.dialect.loaded_dbapi
             raise dbapi.OperationalError(_said(error), error) from error
@@ -99,14 +101,16 @@ def _said(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-async def wait_for(engine: AsyncEngine, patience_s: float) -> None:
-    """Until the server answers: in a new installation it may start after us. Raises DBAPIError."""
+async def wait_for(
+    engine: AsyncEngine, work: Callable[[AsyncEngine], Awaitable[None]], patience_s: float
+) -> None:
+    """Until the server has done it: in a new installation it may start after us, and it may die as
+    we begin. ``work`` must do no harm twice. Raises DBAPIError.
+    """
     until = time.monotonic() + patience_s
     while True:
         try:
-            async with engine.connect() as connection:
-                await connection.execute(sa.text("SELECT 1"))
-                return
+            return await work(engine)
         except DBAPIError as error:
             if _sqlstate(error)[:2] in HOPELESS or time.monotonic() > until:
                 raise

@@ -69,11 +69,12 @@ def _lives(process: psutil.Process) -> bool:
 
 class Server:
     """One cluster. ``kill`` and ``start`` again keep its folder and its port. ``also_at`` is one
-    more address of this machine, which others may reach it by.
+    more address of this machine, which others may reach it by. ``options`` go before OPTIONS.
     """
 
-    def __init__(self, bin_dir: Path, also_at: str = "") -> None:
+    def __init__(self, bin_dir: Path, also_at: str = "", **options: str) -> None:
         self._also_at = also_at
+        self._options = OPTIONS | options
         self.folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 bytes
         self.port = free_port()
         self._bin = bin_dir
@@ -103,7 +104,7 @@ class Server:
         argv = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port)]
         addresses = ",".join(filter(None, ("127.0.0.1", self._also_at)))
         argv += ["-c", f"listen_addresses={addresses}", "-k", str(self.folder)]
-        for name, value in OPTIONS.items():
+        for name, value in self._options.items():
             argv += ["-c", f"{name}={value}"]
         log = (self.folder / "log").open("ab")
         with log:

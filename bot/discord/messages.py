@@ -240,6 +240,8 @@ class Messages:
             thread = int(opened["id"])
             who = {"channel_id": thread, "user_id": user_id(chat)}
             await self._calls.call(wire.JOIN_THREAD, who)
+            # Known before anything is said in it: a try that breaks off here opens no second one.
+            self._places.homes[chat] = thread
             hello, _ = body_of(Message(text=catalog.text("place.thread")))
             await self._calls.call(wire.CREATE, {"channel_id": thread}, hello)
         except HTTPException as error:

@@ -24,8 +24,9 @@ from storage.settings import Settings
 from tests.chatting import ME, Chat, opener
 from tests.conftest import eventually
 from tests.drawn import photos
-from tests.e2e.test_trainer import spec_of, start, train_here
+from tests.e2e.test_trainer import spec_of, start
 from tests.fakes import FakeFrontend
+from tests.families import train_here
 from tests.faults.disk import Mount
 from tests.integration.test_worker import Place, ended, trainers
 from trainer import checkpoint, loop

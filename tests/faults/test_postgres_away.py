@@ -97,7 +97,7 @@ async def test_an_update_whose_commit_failed_is_handled_when_it_comes_again(
 ) -> None:
     database = await Database.open(await postgres_server.fresh())
     queue: asyncio.Queue[object] = asyncio.Queue()
-    inbox = Inbox(database, queue)
+    inbox = Inbox(database, queue, met=lambda _: None)
     update = {"update_id": 7}
 
     async def comes() -> None:

@@ -5,15 +5,11 @@ import asyncio
 import json
 import random
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from tests import postgres
 from tests.torture.siege import Plan, besiege
 from tests.torture.table import written
-from tests.torture.verdict import Verdict
-
-POSTGRES = "postgres"
 
 BUSY_SHARE = 0.6  # of the workers' time that the jobs would take without any blow
 
@@ -46,29 +42,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--database", default="", help="a URL, or postgres: one of its own; else SQLite"
     )
-    parser.add_argument("--only", default="", help="blows with this in their name: bot, worker, -9")
+    parser.add_argument(
+        "--only", default="", help="blows with this in their name: bot, database, -9"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     return parser.parse_args()
-
-
-async def run(plan: Plan) -> Verdict:
-    """With a Postgres of its own, where that is asked for by name alone."""
-    if plan.database != POSTGRES:
-        return await besiege(plan)
-    binaries = postgres.binaries()
-    assert binaries is not None, "no Postgres here"
-    server = await asyncio.to_thread(postgres.Server(binaries).create)
-    try:
-        return await besiege(replace(plan, database=await server.empty("torture")))
-    finally:
-        await asyncio.to_thread(server.remove)
 
 
 def main() -> int:
     words = arguments()
     plan = plan_of(words)
     print(f"seed {plan.seed}", flush=True)
-    verdict = asyncio.run(run(plan))
+    verdict = asyncio.run(besiege(plan))
     faults = verdict.faults(plan.lease_s)
     print(written(plan, verdict))
     if words.json is not None:

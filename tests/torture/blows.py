@@ -16,6 +16,9 @@ class Kind(StrEnum):
     BOT_FREEZE = "bot frozen"
     REDIS_KILL = "redis kill -9"
     REDIS_FREEZE = "redis frozen"
+    DATABASE_KILL = "database kill -9"
+    DATABASE_FREEZE = "database frozen"
+    DATABASE_LOCK = "database locked by another"
 
 
 WEIGHTS: Mapping[Kind, int] = {
@@ -29,18 +32,28 @@ WEIGHTS: Mapping[Kind, int] = {
     Kind.REDIS_KILL: 2,
     Kind.REDIS_FREEZE: 1,
 }
-# How long a freeze lasts, in leases.
+# What falls on the database itself: its server is killed whole and started again, or frozen; an
+# SQLite file has no server, but others may write into it.
+ON_POSTGRES: Mapping[Kind, int] = {Kind.DATABASE_KILL: 2, Kind.DATABASE_FREEZE: 1}
+ON_SQLITE: Mapping[Kind, int] = {Kind.DATABASE_LOCK: 1}
+RARER = 5  # blows on the database: each of them hits everybody
+# How long a freeze lasts, or a server stays away, in leases.
 FREEZES: Mapping[Kind, tuple[float, float]] = {
     Kind.WORKER_NAP: (0.1, 0.6),
     Kind.WORKER_FREEZE: (1.3, 2.5),
     Kind.BOT_FREEZE: (0.3, 2.0),
     Kind.REDIS_FREEZE: (0.3, 1.5),
+    Kind.DATABASE_KILL: (0.1, 1.0),
+    Kind.DATABASE_FREEZE: (0.3, 2.0),
+    Kind.DATABASE_LOCK: (0.3, 2.0),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """``dice`` in 0..1 picks the victim among those that are there; ``lasts_s`` of a freeze."""
+    """``dice`` in 0..1 picks the victim among those that are there; ``lasts_s`` of a freeze, or
+    until a server is started again.
+    """
 
     at_s: float
     kind: Kind
@@ -49,7 +62,7 @@ class Blow:
 
 
 def planned(
-    seed: int,
+    seed: int | str,
     for_s: float,
     every_s: float,
     lease_s: float,

@@ -14,7 +14,8 @@ import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from tests.torture.blows import Blow, Kind
+from tests.torture.base import Base
+from tests.torture.blows import ON_POSTGRES, ON_SQLITE, Blow, Kind
 from tests.torture.troop import Member
 from tests.torture.wounds import Row, Wounds
 
@@ -47,6 +48,7 @@ class Targets:
     is_up: Callable[[Member], bool] = lambda _: True
     bot: Member | None = None
     polls: Callable[[], int] = lambda: 0
+    base: Base | None = None
 
 
 class Fist:
@@ -60,6 +62,8 @@ class Fist:
         """False: nobody was there to be hit. What lasts goes on in a task."""
         if blow.kind in (Kind.REDIS_KILL, Kind.REDIS_FREEZE):
             return await self._hit_redis(blow, lasting)
+        if blow.kind in ON_POSTGRES or blow.kind in ON_SQLITE:
+            return await self._hit_base(blow, lasting)
         there = self._there(blow)
         if not there:
             return False
@@ -132,6 +136,18 @@ class Fist:
             lasting.create_task(self._until_it_answers(pid, time.monotonic()))
         else:
             lasting.create_task(self._freeze_redis(pid, blow.lasts_s))
+        return True
+
+    async def _hit_base(self, blow: Blow, lasting: asyncio.TaskGroup) -> bool:
+        base = self._targets.base
+        if base is None or base.struck:
+            return False
+        rows = await self._watch.look()
+
+        def hurt() -> None:
+            self._watch.wounds.strike_all(blow.kind, rows, time.monotonic(), time.time())
+
+        lasting.create_task(base.strike(blow, hurt))
         return True
 
     async def _freeze_redis(self, pid: int, lasts_s: float) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from storage.redis_server import RedisServer
 from tests.bot_api import BotApi
 from tests.service import free_port
 from tests.torture import sleeper, troop, verdict, worker_process
-from tests.torture.blows import WEIGHTS, Blow, planned
+from tests.torture.base import POSTGRES, Base, Place, place_of
+from tests.torture.blows import ON_POSTGRES, ON_SQLITE, RARER, WEIGHTS, Blow, Kind, planned
 from tests.torture.crowd import Crowd
 from tests.torture.fist import Fist, Targets
 from tests.torture.verdict import Verdict
@@ -30,8 +32,8 @@ GONE_S = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """``for_s`` is how long blows fall, ``every_s`` apart on average; ``job_s`` how long a trainer
-    sleeps. ``database`` is a URL; empty: an SQLite file of its own. ``only`` blows whose name has
-    this in it.
+    sleeps. ``database`` is a URL, or the word postgres; empty: an SQLite file of its own. ``only``
+    blows whose name has this in it.
     """
 
     jobs: int
@@ -45,8 +47,25 @@ class Plan:
     only: str = ""
 
     def blows(self) -> list[Blow]:
-        weights = {kind: share for kind, share in WEIGHTS.items() if self.only in kind}
-        return planned(self.seed, self.for_s, self.every_s, self.lease_s, weights)
+        """Those on the database have dice of their own: the others are the same without it."""
+        usual, on_base = self._wanted(WEIGHTS), self._wanted(self._on_base)
+        found: list[Blow] = []
+        if usual:
+            found += planned(self.seed, self.for_s, self.every_s, self.lease_s, usual)
+        if on_base:
+            every_s = self.every_s * (RARER if usual else 1)
+            found += planned(f"{self.seed} base", self.for_s, every_s, self.lease_s, on_base)
+        return sorted(found, key=lambda blow: blow.at_s)
+
+    @property
+    def _on_base(self) -> Mapping[Kind, int]:
+        """A server somewhere else is not ours to kill."""
+        if self.database:
+            return ON_POSTGRES if self.database == POSTGRES else {}
+        return ON_SQLITE
+
+    def _wanted(self, weights: Mapping[Kind, int]) -> dict[Kind, int]:
+        return {kind: share for kind, share in weights.items() if self.only in kind}
 
 
 @dataclass(slots=True)
@@ -59,6 +78,7 @@ class Siege:
     bot: troop.Member
     workers: list[troop.Member]
     watch: Watch
+    base: Base | None
     struck: list[Blow] = field(default_factory=list)
 
     async def run(self) -> float:
@@ -76,6 +96,8 @@ class Siege:
             for task in (ordering, striking, looking):
                 task.cancel()
             ended = await asyncio.gather(ordering, striking, looking, return_exceptions=True)
+            if self.base is not None:
+                await self.base.whole()
         for error in ended:
             if isinstance(error, Exception):
                 raise error
@@ -104,6 +126,7 @@ class Siege:
             bot=self.bot,
             polls=lambda: self.api.feed.polls,
             is_up=self.watch.is_up,
+            base=self.base,
         )
         fist = Fist(targets, self.watch)
         async with asyncio.TaskGroup() as lasting:
@@ -133,7 +156,7 @@ def worker_argv(number: int, plan: Plan) -> list[str]:
     return [worker_process.__name__, str(number), str(plan.job_s)]
 
 
-def settings_of(plan: Plan, folder: Path, api: BotApi) -> dict[str, str]:
+def settings_of(plan: Plan, folder: Path, api: BotApi, place: Place) -> dict[str, str]:
     own = {
         "DATA_DIR": str(folder / "data"),
         "LORA_DIR": str(folder / "loras"),
@@ -145,7 +168,7 @@ def settings_of(plan: Plan, folder: Path, api: BotApi) -> dict[str, str]:
         "TELEGRAM_API_URL": api.url,
         "WEB_PORT": str(free_port()),
     }
-    return own | ({"DATABASE_URL": plan.database} if plan.database else {})
+    return own | ({"DATABASE_URL": place.told} if place.told else {})
 
 
 async def besiege(plan: Plan) -> Verdict:
@@ -155,12 +178,12 @@ async def besiege(plan: Plan) -> Verdict:
     redis = RedisServer(folder / "redis.sock")
     async with contextlib.AsyncExitStack() as stack:
         api = await stack.enter_async_context(BotApi())
-        environment = troop.marked(folder, ROOT) | settings_of(plan, folder, api)
+        place = await stack.enter_async_context(place_of(plan.database, folder, ROOT))
+        environment = troop.marked(folder, ROOT) | settings_of(plan, folder, api, place)
         if socket := await redis.start():
             environment["REDIS_URL"] = f"unix://{socket}"
         stack.push_async_callback(redis.stop)
-        url = plan.database or f"sqlite+aiosqlite:///{folder / 'data' / 'lorabot.db'}"
-        database = await Database.open(url)
+        database = await Database.open(place.url)
         stack.push_async_callback(database.close)
         workers = [
             member(f"worker-{number}", worker_argv(number, plan), folder, environment, plan.seed)
@@ -174,7 +197,8 @@ async def besiege(plan: Plan) -> Verdict:
             crowd=Crowd(api, plan.jobs),
             bot=member("bot", ["lorabot", "bot"], folder, environment, plan.seed),
             workers=workers,
-            watch=Watch(database, workers),
+            watch=Watch(database, workers, plan.lease_s, away=lambda: place.is_away),
+            base=place.base,
         )
         try:
             took_s = await siege.run()
@@ -193,6 +217,7 @@ async def besiege(plan: Plan) -> Verdict:
                 odd_ends={one.name: one.odd_ends for one in (siege.bot, *siege.workers)},
                 left_over=left,
                 took_s=took_s,
+                away_s=place.base.away_s if place.base else {},
             )
         )
     if not found.faults(plan.lease_s):

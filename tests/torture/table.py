@@ -9,12 +9,18 @@ def written(plan: Plan, verdict: Verdict) -> str:
     lines = [
         f"{head}, seed {plan.seed}: {verdict.took_s:.0f} s",
         "",
-        f"{'blow':34} {'times':>5}  {'hit':>4} {'median':>7} {'most':>7}",
+        f"{'blow':34} {'times':>5}  {'hit':>4} {'median':>7} {'most':>7} {'own':>7}",
     ]
     for kind in sorted(verdict.blows.keys() | verdict.recovery.keys()):
         count, median, most = verdict.recovery.get(kind, (0, 0.0, 0.0))
         times = f"{median:6.1f}s {most:6.1f}s" if count else ""
+        if kind in verdict.own:
+            times += f" {verdict.own[kind][2]:6.1f}s"
         lines.append(f"{kind:34} {verdict.blows.get(kind, 0):5}  {count or '':>4} {times}")
+    lines += [
+        f"{f'{kind}, by itself':34} {count:5}  {'':>4} {median:6.1f}s {most:6.1f}s"
+        for kind, (count, median, most) in sorted(verdict.away.items())
+    ]
     counts = {
         "ordered": verdict.ordered,
         "done": verdict.done,

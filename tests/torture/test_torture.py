@@ -1,13 +1,19 @@
 """The short run, and the arithmetic of the long one."""
 
+import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from storage.database import Database
+from tests import postgres
 from tests.conftest import eventually
 from tests.torture import troop
-from tests.torture.blows import WEIGHTS, Kind, planned
+from tests.torture.base import POSTGRES, of_sqlite
+from tests.torture.blows import ON_POSTGRES, ON_SQLITE, WEIGHTS, Blow, Kind, planned
 from tests.torture.siege import Plan, besiege
 from tests.torture.table import written
 from tests.torture.wounds import Row, Wounds
@@ -26,6 +32,21 @@ async def test_nothing_is_lost_or_doubled_or_shown_wrong(
     assert verdict.faults(plan.lease_s) == []
     assert verdict.done == plan.jobs
     assert verdict.recovery
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+async def test_a_database_that_dies_under_everybody_loses_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    postgres.found_or_skip()
+    plan = Plan(jobs=6, for_s=12.0, seed=SEED, every_s=3, database=POSTGRES, only="database")
+    verdict = await besiege(plan)
+    with capsys.disabled():
+        print("\n" + written(plan, verdict))
+    assert verdict.faults(plan.lease_s) == []
+    assert verdict.done == plan.jobs
+    assert verdict.away.keys() <= verdict.recovery.keys()
 
 
 def test_the_same_seed_strikes_the_same_blows() -> None:
@@ -83,6 +104,47 @@ def test_a_thawed_worker_that_still_has_its_job_goes_on() -> None:
     assert len(wounds.open) == 1
     wounds.thawed(5, rows, 2.0)
     assert wounds.gaps([Kind.WORKER_NAP]) == [1.0]
+
+
+def test_blows_on_the_database_change_no_other_blow() -> None:
+    usual = planned(SEED, 300, 3, 3)
+    for database, kinds in (("", ON_SQLITE), (POSTGRES, ON_POSTGRES)):
+        found = Plan(jobs=1, for_s=300, seed=SEED, database=database).blows()
+        assert [blow for blow in found if blow.kind in WEIGHTS] == usual
+        assert {blow.kind for blow in found} - set(WEIGHTS) == set(kinds)
+    assert Plan(jobs=1, for_s=300, seed=SEED, database="postgresql://far").blows() == usual
+
+
+def test_who_was_cut_off_from_the_database_goes_on_with_the_next_renewal() -> None:
+    wounds = Wounds()
+    rows = {
+        "a": Row(1, running=True, ended=False, holder=5, renewed_at=99.0),
+        "b": Row(1, running=False, ended=False),
+    }
+    assert wounds.strike_all(Kind.DATABASE_KILL, rows, 1.0, 100.0) == 1
+    assert wounds.strike_all(Kind.DATABASE_FREEZE, rows, 1.5, 100.5) == 0  # it waits already
+    wounds.look(rows, 2.0)
+    wounds.look({"a": Row(1, running=True, ended=False, holder=5, renewed_at=102.0)}, 3.5)
+    assert wounds.gaps([Kind.DATABASE_KILL]) == [2.5]
+    assert not wounds.open
+
+
+async def test_another_programs_lock_holds_up_whoever_writes(
+    database: Database, tmp_path: Path
+) -> None:
+    base = of_sqlite(tmp_path / "test.db", troop.marked(tmp_path, Path(__file__).parents[2]))
+    blow = Blow(0.0, Kind.DATABASE_LOCK, 0.5, lasts_s=1.0)
+    hurt = asyncio.Event()
+    striking = asyncio.create_task(base.strike(blow, hurt.set))
+    await hurt.wait()
+    assert base.struck
+    assert not await base.strike(blow, hurt.set)
+    began = time.monotonic()
+    async with database.write() as tx:
+        await tx.execute(sa.text("SELECT 1"))
+    assert time.monotonic() - began > 0.5
+    assert await striking
+    assert base.away_s[Kind.DATABASE_LOCK][0] >= 1.0
 
 
 async def test_a_process_that_was_left_over_is_found(tmp_path: Path) -> None:

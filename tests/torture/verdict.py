@@ -34,6 +34,7 @@ class Evidence:
     odd_ends: dict[str, list[int]]
     left_over: list[str]
     took_s: float
+    away_s: dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ class Verdict:
     seconds by kind of blow; ``beside`` counts trainers that began while another one of the same
     job lived; ``in_both`` results that stand in the status message, too; ``litter`` files that
     claims published and lost. ``gap_s`` is the longest wait after a worker's kill, ``own_gap_s``
-    without the time in which no other worker was free.
+    without the time in which no other worker was free; ``own`` is like ``recovery``, without it,
+    too. ``away`` is like it, of the database alone.
     """
 
     people: int
@@ -68,6 +70,8 @@ class Verdict:
     folder: str
     gap_s: float
     own_gap_s: float
+    own: dict[str, tuple[int, float, float]]
+    away: dict[str, tuple[int, float, float]]
 
     def faults(self, lease_s: float) -> list[str]:
         """Sentences; none is well."""
@@ -146,6 +150,8 @@ async def judge(evidence: Evidence) -> Verdict:
         folder=str(evidence.folder),
         gap_s=summary(wounds.gaps(BOUND))[1],
         own_gap_s=summary(wounds.own_gaps(BOUND))[1],
+        own={kind.value: _figures(wounds.own_gaps([kind])) for kind in kinds},
+        away={kind: _figures(some) for kind, some in evidence.away_s.items()},
     )
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from storage.database import Database
 from storage.job import FINAL, RUNNING, JobState
@@ -15,16 +17,20 @@ from tests.torture.troop import Member
 from tests.torture.wounds import Row, Wounds
 
 LOOK_S = 0.1
+NO_WORKER = FINAL | {JobState.DELIVERING}  # it has done its part
 
 
 @dataclass(slots=True)
 class Watch:
     """``members`` are the workers. ``unsettled`` jobs have not ended, or their chat does
-    not know the last of it; ``moved_at`` is when any job last went on.
+    not know the last of it; ``moved_at`` is when any job last went on. While the database is
+    ``away`` nothing is seen.
     """
 
     database: Database
     members: Sequence[Member] = ()
+    lease_s: float = 0.0
+    away: Callable[[], bool] = lambda: False
     wounds: Wounds = field(default_factory=Wounds)
     rows: dict[str, Row] = field(default_factory=dict)
     others: dict[Kind, list[float]] = field(default_factory=dict)
@@ -43,23 +49,43 @@ class Watch:
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> dict[str, Row]:
-        columns = (jobs.c.id, jobs.c.state, jobs.c.fence, jobs.c.owner_pid)
+        if self.away():
+            return self._blind()
+        try:
+            found, ready = await self._read()
+        except DBAPIError:
+            return self._blind()
+        rows = {
+            one.id: Row(
+                one.fence,
+                one.state in RUNNING,
+                one.state in NO_WORKER,
+                one.owner_pid or 0,
+                (one.lease_until or 0.0) - self.lease_s,
+            )
+            for one in found
+        }
+        unsettled = sum(one.state not in FINAL or bool(one.behind) for one in found)
+        if (rows, unsettled) != (self.rows, self.unsettled):
+            self.moved_at = time.monotonic()
+        self.rows, self.unsettled = rows, unsettled
+        self.waiting = sum(one.state == JobState.QUEUED for one in found)
+        self._ready = ready
+        self.wounds.look(self.rows, time.monotonic(), crowded=not self._free())
+        return self.rows
+
+    async def _read(self) -> tuple[Sequence[Any], set[int]]:
+        """The jobs' rows, and the pids of workers that have said that they are there."""
+        columns = (jobs.c.id, jobs.c.state, jobs.c.fence, jobs.c.owner_pid, jobs.c.lease_until)
         behind = (jobs.c.sent_version < jobs.c.version).label("behind")
         async with self.database.read() as tx:
             found = (await tx.execute(sa.select(*columns, behind))).all()
-            ready = {one.name for one in await tx.execute(sa.select(workers.c.name))}
-        ended = {one.id for one in found if one.state in FINAL}
-        rows = {
-            one.id: Row(one.fence, one.state in RUNNING, one.id in ended, one.owner_pid or 0)
-            for one in found
-        }
-        if rows != self.rows:
-            self.moved_at = time.monotonic()
-        self.rows = rows
-        self.unsettled = sum(one.id not in ended or bool(one.behind) for one in found)
-        self.waiting = sum(one.state == JobState.QUEUED for one in found)
-        self._ready = {int(name.rpartition(":")[2]) for name in ready}
-        self.wounds.look(self.rows, time.monotonic(), crowded=not self._free())
+            names = await tx.execute(sa.select(workers.c.name))
+            return found, {int(one.name.rpartition(":")[2]) for one in names}
+
+    def _blind(self) -> dict[str, Row]:
+        """As it was; and whoever waits, nobody can take it."""
+        self.wounds.look(self.rows, time.monotonic(), crowded=True)
         return self.rows
 
     def is_up(self, member: Member) -> bool:

@@ -15,8 +15,10 @@ JOURNAL = "journal"  # in the data folder
 
 
 async def main(device: int, seconds: float) -> None:
-    # One trainer to a device: several workers of one machine each have theirs.
-    settings = settings_module.load().model_copy(update={"gpu": device})
+    # One trainer to a device: several workers of one machine each have theirs. And all of them
+    # write into one journal, which no trainer could that keeps to its own files.
+    own = {"gpu": device, "trainer_files": True}
+    settings = settings_module.load().model_copy(update=own)
     logs.configure(settings.log_level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -3,30 +3,37 @@
 Pure: times and rows come in as arguments.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.torture.blows import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One job as it is now. ``turn`` counts its claims; ``holder`` is the pid that has it."""
+    """One job as it is now, for its workers. ``turn`` counts its claims; ``holder`` is the pid that
+    has it, and ``renewed_at`` when, by the clock on the wall, it last said so.
+    """
 
     turn: int
     running: bool
     ended: bool
     holder: int = 0
+    renewed_at: float = field(default=0.0, compare=False)  # it moves nothing on
 
 
 @dataclass(slots=True)
 class Wound:
+    """``renewed_at``: its holder was not hit, and a sign of life after that is enough."""
+
     kind: Kind
     job: str
     turn: int
     at_s: float
     crowded_s: float = 0.0
+    renewed_at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,14 @@ class Wounds:
             self.open.append(Wound(kind, job, row.turn, now_s))
         return len(hit)
 
+    def strike_all(self, kind: Kind, rows: Mapping[str, Row], now_s: float, wall_s: float) -> int:
+        """What all need was hit: each job that runs, unless it waits already. How many."""
+        waiting = {wound.job for wound in self.open}
+        hit = [(job, row) for job, row in rows.items() if row.running and job not in waiting]
+        for job, row in hit:
+            self.open.append(Wound(kind, job, row.turn, now_s, renewed_at=wall_s))
+        return len(hit)
+
     def thawed(self, holder: int, rows: Mapping[str, Row], now_s: float) -> None:
         """A frozen holder that still has its job goes on with it."""
         for wound in list(self.open):
@@ -68,7 +83,7 @@ class Wounds:
             if crowded:
                 wound.crowded_s += now_s - max(self._looked_s, wound.at_s)
             row = rows.get(wound.job)
-            if row and (row.ended or (row.running and row.turn > wound.turn)):
+            if row and (row.ended or (row.running and _goes_on(row, wound))):
                 self._heal(wound, now_s)
         self._looked_s = now_s
 
@@ -84,6 +99,10 @@ class Wounds:
         """The same without the time in which nobody was free."""
         wanted = set(kinds)
         return [one.gap_s - one.crowded_s for one in self.healed if one.kind in wanted]
+
+
+def _goes_on(row: Row, wound: Wound) -> bool:
+    return row.turn > wound.turn or row.renewed_at > wound.renewed_at
 
 
 def summary(gaps: list[float]) -> tuple[float, float]:
