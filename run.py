@@ -106,9 +106,9 @@ def set_up(extras: str) -> None:
 def tests(arguments: list[str]) -> list[str]:
     if not any(shutil.which(name) for name in BROWSERS):
         print("No Chromium found: the browser tests are skipped. (Debian: apt install chromium)")
-    # Many tests wait for something; three at a time fill each other's pauses on two cores. What a
-    # file shares stays in one process; the files that take longest come first, as they stand.
-    several = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"] if not arguments else []
+    # Many tests wait for something; two at a time fill each other's pauses. What a file shares
+    # stays in one process; the files that take longest come first, as they stand.
+    several = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"] if not arguments else []
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return [str(PYTHON), "-m", "pytest", *several, *arguments]
 

@@ -86,8 +86,9 @@ class Janitor:
 
     async def run(self) -> None:
         while True:
-            left = await self.sweep(time.time())
+            # Before: who asks amid a sweep has come too late for it.
             self._wake.clear()
+            left = await self.sweep(time.time())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVING_S if left else LOOK_S):
                     await self._wake.wait()

@@ -3,12 +3,15 @@
 import json
 import time
 import zipfile
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bot.events import Choice, Command, Filled, Text
+from bot.frontend import Message
 from pictures.sandbox import Cells
 from storage import (
     consent_store,
@@ -28,6 +31,7 @@ from tests.drawn import photos
 from tests.fakes import FakeFrontend
 
 DAY_S = 24 * 3600.0
+LAST_WORD = "everything else that I kept of you"
 
 
 @pytest.fixture
@@ -365,3 +369,24 @@ async def test_a_large_export_comes_in_parts(
         assert isinstance(parts, list)
         assert len(parts) > 1
         assert all(one.stat().st_size <= small.limits.out_file_bytes for one in parts)
+
+
+async def test_whoever_asks_to_be_forgotten_amid_a_sweep_waits_for_no_other(
+    database: Database, cells: Cells, tmp_path: Path
+) -> None:
+    class Crowded(FakeFrontend):
+        """While somebody hears the last word, the next one asks."""
+
+        asks: list[Callable[[], Awaitable[None]]]
+
+        async def send(self, chat: str, message: Message, *, key: str) -> str:
+            if LAST_WORD in message.text and self.asks:
+                await self.asks.pop()()
+            return await super().send(chat, message, key=key)
+
+    network = Crowded()
+    async with opener(Settings(data_dir=tmp_path), database, network, cells)() as chat:
+        network.asks = [partial(chat.do, Choice("forgetnow"), YOU)]
+        await chat.do(Choice("forgetnow"), ME)
+        await chat.reads(LAST_WORD, ME)
+        await chat.reads(LAST_WORD, YOU)

@@ -1,10 +1,8 @@
 """One person's flood costs nobody anything, and is told in one sentence."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
-from bot import turnstile
 from bot.events import Command
 from bot.frontend import Attachment, Incoming
 from bot.rates import MOST_KEYS
@@ -153,12 +151,3 @@ async def test_a_crowd_of_strangers_costs_no_memory() -> None:
     crowd.now = 1000
     await crowd.looked()
     assert not crowd.gate._pauses
-
-
-async def test_it_costs_next_to_nothing() -> None:
-    """Far from any limit that a busy machine could break: a transaction takes milliseconds."""
-    crowd = usual()
-    began = time.process_time()
-    await crowd.send("tg:1", 2000)
-    assert (time.process_time() - began) / 2000 < 0.0005
-    assert turnstile.PAUSE_S >= 10
