@@ -169,7 +169,7 @@ class Notifier:
             ref = await edit_or_send(frontend, job.chat, ref, message, f"status-{job.id}")
             if ref != job.status_ref:
                 # At once, and however long the database is away: else it would be sent once more.
-                await lasting(partial(self._note_status, job, ref))
+                await lasting(partial(self._note, job, status_ref=ref))
             self._shown[job.id] = shows
         if known.place <= job_lists.SHOWN:
             self._outlooks[job.id] = known.shown
@@ -211,28 +211,25 @@ class Notifier:
             return
         if not ref:
             # Committed before it is sent: after a crash in between it may be there already.
-            await self._note_samples(job, f"{showing}|")
+            await self._note(job, samples_ref=f"{showing}|")
         try:
             key, tried = f"samples-{job.id}", bool(shown)
             ref = await edit_or_send(frontend, job.chat, ref, message, key, tried=tried)
         except NetworkError as error:
             if not error.permanent or isinstance(error, ChatGoneError):
-                await self._note_samples(job, job.samples_ref)
+                await self._note(job, samples_ref=job.samples_ref)
                 raise
             log.warning("job %s: its samples were refused (%s)", job.id, error)
-        await lasting(partial(self._note_samples, job, f"{showing}|{ref}"))
+        await lasting(partial(self._note, job, samples_ref=f"{showing}|{ref}"))
 
     async def _wants_samples(self, job: Job) -> bool:
         async with self._database.read() as tx:
             return (await preference_store.get(tx, job.person)).samples
 
-    async def _note_samples(self, job: Job, ref: str) -> None:
+    async def _note(self, job: Job, **refs: str) -> None:
+        """Names of messages alone; what the chat shows of the row is as it was."""
         async with self._database.write() as tx:
-            await job_store.mark_sent(tx, job.id, job.sent_version, samples_ref=ref)
-
-    async def _note_status(self, job: Job, ref: str) -> None:
-        async with self._database.write() as tx:
-            await job_store.mark_sent(tx, job.id, job.sent_version, status_ref=ref)
+            await job_store.mark_sent(tx, job.id, job.sent_version, **refs)
 
     async def _close(self, job: Job) -> None:
         async with self._database.write() as tx:

@@ -253,5 +253,4 @@ class Presenter:
 
 
 async def _catalog(tx: Tx, person: str) -> Catalog:
-    known = await people_store.get(tx, [person])
-    return Catalog.load(nearest(known[person].language if person in known else ""))
+    return Catalog.load(nearest(await people_store.language(tx, person)))

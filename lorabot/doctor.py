@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from lorabot import checkout, fits
-from lorabot.doctor_ages import ages
+from lorabot.doctor_ages import ages, tried
 from lorabot.doctor_networks import PROBE_S, access, discord, public_address, telegram
 from lorabot.doctor_security import trainer_files, trainer_network
 from lorabot.doctor_storage import (
@@ -26,9 +26,8 @@ from lorabot.doctor_storage import (
 )
 from lorabot.doctor_webhook import webhook
 from lorabot.finding import Finding, Health
-from pictures.limits import DEFAULT
 from pipeline import packs
-from pipeline.eyes import BlindError, Eyes, config_of
+from pipeline.eyes import BlindError
 from storage import bases
 from storage.settings import Settings
 
@@ -58,13 +57,10 @@ async def faces(settings: Settings) -> Finding:
     if pack is None:
         return Finding("faces", Health.WARN, "no face networks", fix)
     said = f"{pack.name} ({pack.licence})"
-    eyes = Eyes(config_of(settings, DEFAULT.face_score))
     try:
-        await eyes.see((64, 64), bytes(64 * 64 * 3))
+        eyes = await tried(settings)
     except (BlindError, RuntimeError) as error:
         return Finding("faces", Health.FAIL, f"{said}: {error}", "python3 run.py sets it up")
-    finally:
-        await eyes.close()
     runs = ", ".join(eyes.providers)
     if shutil.which("nvidia-smi") and "CUDA" not in runs:
         fix = "the CUDA libraries do not fit onnxruntime-gpu; on the CPU it works, slower"

@@ -21,18 +21,27 @@ async def ages(settings: Settings) -> Finding:
         return _blind("the face networks are broken")
     if pack is None:
         return _blind("no face networks")
-    eyes = Eyes(config_of(settings, DEFAULT.face_score))
     try:
-        await eyes.see((64, 64), bytes(64 * 64 * 3))
+        eyes = await tried(settings)
     except (BlindError, RuntimeError):
         return _blind(f"{pack.name} cannot be loaded")
-    finally:
-        await eyes.close()
     if not eyes.has_ages:
         return _blind(f"{pack.name} has no network for ages")
     act = "is refused" if settings.min_age_action == "refuse" else "waits for an admin"
     said = f"{pack.name} estimates them; a set with a face below {settings.min_age} {act}"
     return Finding("ages", Health.OK, said)
+
+
+async def tried(settings: Settings) -> Eyes:
+    """The networks for faces as a worker loads them, after one look at nothing. Raises BlindError
+    or RuntimeError.
+    """
+    eyes = Eyes(config_of(settings, DEFAULT.face_score))
+    try:
+        await eyes.see((64, 64), bytes(64 * 64 * 3))
+    finally:
+        await eyes.close()
+    return eyes
 
 
 def _blind(why: str) -> Finding:

@@ -25,7 +25,7 @@ _TO_TELL = sa.select(
 
 async def holds(tx: Tx, *, now: float) -> bool:
     """For whoever claims."""
-    return (await tx.execute(_GET, {"now": now})).first() is not None
+    return await get(tx, now=now) is not None
 
 
 async def get(tx: Tx, *, now: float) -> Pause | None:

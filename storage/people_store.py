@@ -62,6 +62,12 @@ async def get(tx: Tx, ids: Collection[str]) -> dict[str, Person]:
     }
 
 
+async def language(tx: Tx, person: str) -> str:
+    """The one to speak with them; empty: nobody knows."""
+    known = await get(tx, [person])
+    return known[person].language if person in known else ""
+
+
 async def names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
     found = await tx.execute(_NAMES, {"ids": list(ids)}) if ids else ()
     return {row.id: row.name for row in found}

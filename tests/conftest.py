@@ -13,6 +13,7 @@ from pictures.sandbox import Cells
 from storage import migrate
 from storage.database import Database
 from tests import postgres, tiny_base
+from tests.bot_api import BotApi, Person
 from tests.patience import PATIENCE_S
 from tests.s3 import S3, s3_server
 
@@ -31,6 +32,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A module with ``ON_BOTH = True`` has its tests of the database on SQLite and Postgres."""
     if getattr(metafunc.module, "ON_BOTH", False) and "database_url" in metafunc.fixturenames:
         metafunc.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[BotApi]:
+    async with BotApi() as one:
+        yield one
+
+
+@pytest.fixture
+def ada(api: BotApi) -> Person:
+    return api.person("Ada")
 
 
 @pytest.fixture(scope="session")

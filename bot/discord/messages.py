@@ -289,5 +289,4 @@ class Messages:
 
     async def _catalog(self, chat: str) -> Catalog:
         async with self._database.read() as tx:
-            known = await people_store.get(tx, [chat])
-        return Catalog.load(nearest(known[chat].language if chat in known else ""))
+            return Catalog.load(nearest(await people_store.language(tx, chat)))

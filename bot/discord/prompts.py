@@ -64,8 +64,7 @@ class Prompts:
         """What the person has chosen, else what the client says."""
         person = f"{PLATFORM}:{interaction.user.id}"
         async with self._database.read() as tx:
-            known = (await people_store.get(tx, [person])).get(person)
-        chosen = known.language if known else ""
+            chosen = await people_store.language(tx, person)
         return Catalog.load(nearest(chosen or interaction.locale.value))
 
     async def _names(self, interaction: discord.Interaction) -> Answer:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from telegram import CallbackQuery, Document, Message, Update, User
 from telegram.constants import ChatType
 
+from bot import aloud
 from bot.events import Choice, Command, Event, FileRefused, Text
 from bot.frontend import Attachment, Incoming
 from bot.screen import parse_data
@@ -17,7 +18,7 @@ from storage.people_store import Person
 PLATFORM = "tg"
 COMMAND = re.compile(r"/(?P<name>\w{1,32})(?:@(?P<bot>\w+))?(?:\s+(?P<argument>.*))?", re.DOTALL)
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP)
-FOR_ALL = frozenset({"queue", "status"})  # commands that a group gets its answer to
+FOR_ALL = aloud.ANSWERS.keys()  # commands that a group gets its answer to
 # Also those that the standard calls common only, WebP among them.
 KINDS = mimetypes.types_map | mimetypes.common_types
 ARCHIVES = ("application/zip", "application/x-zip-compressed")

@@ -28,17 +28,6 @@ from tests.patience import PATIENCE_S
 LEASE_S = 60.0
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[postgres.Server]:
     """One that tests may kill."""

@@ -30,12 +30,6 @@ AWAY = "the database does not answer"
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
 async def server() -> AsyncIterator[postgres.Server]:
     """One that a test may kill."""
     one = await asyncio.to_thread(postgres.Server(postgres.found_or_skip()).create)

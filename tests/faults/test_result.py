@@ -1,9 +1,6 @@
 """A bot that is killed at the moment at which its network has the file, and it does not know."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from storage import job_store
 from storage.database import Database
@@ -15,12 +12,6 @@ from tests.conftest import eventually
 from tests.jobs import waits_for_its_chat
 
 WEIGHTS = b"safetensors"
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
 
 
 async def test_a_bot_killed_before_it_hears_that_the_file_arrived_sends_no_second_one(

@@ -1,6 +1,5 @@
 """What many tests of this folder begin with; a file that needs another one makes its own."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,19 +7,8 @@ import pytest
 from pictures.sandbox import Cells
 from storage.database import Database
 from tests import impatient
-from tests.bot_api import BotApi, Person
+from tests.bot_api import BotApi
 from tests.bot_api.adapter import Start, starter
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as one:
-        yield one
-
-
-@pytest.fixture
-def ada(api: BotApi) -> Person:
-    return api.person("Ada")
 
 
 @pytest.fixture
